@@ -1,0 +1,294 @@
+"""Reads the configuration: a file in any client's dialect or one command, the environment and the flags.
+
+The only reader of the environment for configuration. How an entry is written is `dialects`' business, what `${...}`
+means is `expand`'s, and what a setting means for a tool is `policy`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar, cast
+
+from platformdirs import user_state_path
+from pydantic import ValidationError
+
+from asyncfc_mcp.config.dialects import EntryReader, program_name, runs_gateway
+from asyncfc_mcp.config.expand import UnknownVariable, Variables, workspace_of
+from asyncfc_mcp.config.models import (
+    DEFAULTS,
+    GatewayConfig,
+    GatewaySettings,
+    RemoteEntry,
+    ServerEntry,
+    ServerSettings,
+    SharedSettings,
+    StdioEntry,
+)
+from asyncfc_mcp.config.problems import (
+    ConfigurationError,
+    Findings,
+    Key,
+    did_you_mean,
+    dotted,
+    note_invalid,
+    shown,
+)
+from asyncfc_mcp.errors import GatewayError
+
+__all__ = ["INSIDE_MARKER", "ConfigurationError", "LoadedConfig", "RunsBehindItself", "from_command", "load_file", "state_folder"]
+
+INSIDE_MARKER = "ASYNCFC_INSIDE"
+"""The variable that the gateway sets in the environment of the servers it starts."""
+
+COMMAND_LINE = "the command line"
+SERVER_LISTS: tuple[tuple[str, ...], ...] = (("mcpServers",), ("servers",), ("mcp", "servers"))
+"""Where files list their servers, strongest first: most clients, VS Code's `mcp.json`, VS Code's `settings.json`."""
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+_Settings = TypeVar("_Settings", GatewaySettings, ServerSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration that can be used, and what its user should know about it."""
+
+    config: GatewayConfig
+    warnings: tuple[str, ...]
+
+
+class RunsBehindItself(GatewayError):
+    """The gateway was started by a gateway, so that its calls would go round in circles."""
+
+    def __init__(self, fact: str, way_out: str) -> None:
+        super().__init__(f"asyncfc-mcp will not run behind itself: {fact}; {way_out}")
+
+
+def load_file(path: Path, environ: Mapping[str, str], overrides: Mapping[str, object] = _NOTHING) -> LoadedConfig:
+    """Read a configuration file; `overrides` are top-level settings from flags, None meaning not given."""
+    _refuse_inside(environ)
+    flags = _checked_flags(overrides)
+    findings = Findings()
+    document = _parsed(path, findings)
+    at, entries = _server_list(path, document, findings)
+    variables = Variables(environ, workspace_of(path))
+    settings = _settings(
+        _own_object(document, ("asyncfc",), findings, variables) | flags, ("asyncfc",), findings, GatewaySettings
+    )
+    servers = tuple(_servers(entries, at, settings, variables, findings))
+    findings.check(path)
+    if not servers:
+        skipped = "; ".join(findings.warnings) or "empty"
+        raise ConfigurationError(path, dotted(at), f"without a server to run ({skipped})", "at least one server")
+    config = GatewayConfig(servers=servers, settings=settings, source=path.absolute())
+    return LoadedConfig(config, tuple(findings.warnings))
+
+
+def from_command(
+    argv: Sequence[str], environ: Mapping[str, str], overrides: Mapping[str, object] = _NOTHING
+) -> LoadedConfig:
+    """The configuration of one server whose command stands on our own command line, with bare tool names."""
+    _refuse_inside(environ)
+    if not argv or not argv[0].strip():
+        raise ConfigurationError(COMMAND_LINE, "the command after `--`", "missing", "COMMAND [ARGUMENTS]")
+    if runs_gateway(argv[0], argv[1:]):
+        raise RunsBehindItself("the command after `--` starts it again", "name the server that it should stand before")
+    settings = GatewaySettings.model_validate(_checked_flags(overrides))
+    transport = StdioEntry(command=argv[0], args=tuple(argv[1:]))
+    bare = DEFAULTS.model_copy(update={"prefix": "", "trust": True})
+    entry = ServerEntry(
+        key=short_name(argv), transport=transport, settings=_resolved(ServerSettings(), (settings, bare))
+    )
+    return LoadedConfig(GatewayConfig(servers=(entry,), settings=settings), ())
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Where this user's tool lists and futures are kept: `ASYNCFC_STATE_FOLDER`, else as the platform has it."""
+    chosen = environ.get("ASYNCFC_STATE_FOLDER")
+    return Path(chosen) if chosen else user_state_path("asyncfc-mcp", appauthor=False)
+
+
+def _refuse_inside(environ: Mapping[str, str]) -> None:
+    if environ.get(INSIDE_MARKER):
+        raise RunsBehindItself(
+            f"it was started by a server of another asyncfc-mcp ({INSIDE_MARKER} is set)",
+            f"take it out of that configuration, or unset {INSIDE_MARKER} if this is meant",
+        )
+
+
+def _parsed(path: Path, findings: Findings) -> dict[str, object]:
+    readable = "the path of a readable JSON file with mcpServers or servers"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigurationError(path, "the file", "missing", readable) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(path, "the file", "not UTF-8 text", readable) from None
+    except OSError as error:
+        raise ConfigurationError(path, "the file", f"unreadable ({error.strerror})", readable) from None
+    repeated: set[str] = set()
+    document = _json(path, text, _noting_repeats(repeated))
+    for name in sorted(repeated):
+        findings.warn((name,), "stands twice in one object, the last one counts")
+    if not isinstance(document, dict):
+        raise ConfigurationError(path, "the file", shown(document), "an object with mcpServers or servers")
+    return cast("dict[str, object]", document)
+
+
+_Pairs = Iterable[tuple[str, Any]]
+
+
+def _noting_repeats(repeated: set[str]) -> Callable[[_Pairs], dict[str, object]]:
+    def build(pairs: _Pairs) -> dict[str, object]:
+        members: dict[str, object] = {}
+        for name, value in pairs:
+            if name in members:
+                repeated.add(name)
+            members[name] = value
+        return members
+
+    return build
+
+
+def _json(path: Path, text: str, build: Callable[[_Pairs], dict[str, object]]) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=build)
+    except RecursionError:
+        raise ConfigurationError(path, "the file", "nested too deeply", "a configuration") from None
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            raise ConfigurationError(path, "the file", "empty", "an object with mcpServers or servers") from None
+        plain = error
+    # Imported here: few files have comments, and start-up is short.
+    import json5  # noqa: PLC0415
+
+    try:
+        return json5.loads(text, object_pairs_hook=build)
+    except (ValueError, RecursionError) as error:
+        _refuse_json(path, plain, str(error))
+
+
+def _refuse_json(path: Path, plain: json.JSONDecodeError, tolerant: str) -> NoReturn:
+    # The tolerant reader's place is the right one where the plain one stopped at a comment that is allowed.
+    found = re.match(r"<string>:(\d+) (.*) at column (\d+)$", tolerant, re.DOTALL)
+    line, fact, column = (found[1], found[2], found[3]) if found else (plain.lineno, plain.msg, plain.colno)
+    allowed = "JSON; comments and trailing commas may stand in it"
+    raise ConfigurationError(path, f"line {line}, column {column}", f"not JSON ({fact})", allowed) from None
+
+
+def _server_list(path: Path, document: Mapping[str, object], findings: Findings) -> tuple[Key, dict[str, object]]:
+    present = [at for at in SERVER_LISTS if _member(document, at) is not None]
+    if not present:
+        near = next((name for name in document if did_you_mean(name, ["mcpServers"], likeness=0.8)), None)
+        value = f"missing (there is {shown(near)})" if near else "missing"
+        raise ConfigurationError(path, "mcpServers", value, "mcpServers, or servers as VS Code writes it")
+    at, *others = present
+    for other in others:
+        findings.warn(other, f"ignored, {dotted(at)} is read")
+    entries = _member(document, at)
+    if not isinstance(entries, dict):
+        raise ConfigurationError(path, dotted(at), shown(entries), "an object from server names to entries")
+    for name in document:
+        if name != "asyncfc" and did_you_mean(name, ["asyncfc"], likeness=0.8):
+            findings.warn((name,), "ignored; did you mean asyncfc?")
+    return at, cast("dict[str, object]", entries)
+
+
+def _member(holder: object, at: tuple[str, ...]) -> object:
+    if not at:
+        return holder
+    if not isinstance(holder, dict):
+        return None
+    return _member(cast("dict[str, object]", holder).get(at[0]), at[1:])
+
+
+def _servers(
+    entries: Mapping[str, object], at: Key, top: GatewaySettings, variables: Variables, findings: Findings
+) -> Iterator[ServerEntry]:
+    for key, raw in entries.items():
+        place = (*at, key)
+        if not any(character.isalnum() for character in key):
+            findings.wrong(place, "a server name without a letter or digit", "a name such as files")
+        if not isinstance(raw, dict):
+            findings.wrong(place, shown(raw), "an object with a command or a url")
+            continue
+        reader = EntryReader(cast("dict[str, object]", raw), place, variables, findings)
+        reason = reader.reason_to_skip()
+        if reason is not None:
+            findings.warn(place, reason)
+            continue
+        transport = reader.transport()
+        own_place = (*place, "asyncfc")
+        own = _settings(_own_object(reader.raw, own_place, findings, variables), own_place, findings, ServerSettings)
+        if transport is not None:
+            yield ServerEntry(key=key, transport=transport, settings=_resolved(own, (top, _defaults_for(transport))))
+
+
+def _own_object(holder: Mapping[str, object], at: Key, findings: Findings, variables: Variables) -> dict[str, Any]:
+    """The `asyncfc` object of the file or of an entry; a store may have its password in a variable."""
+    value = holder.get("asyncfc")
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        findings.wrong(at, shown(value), "an object of settings")
+        return {}
+    own = cast("dict[str, Any]", value)
+    store = own.get("store")
+    if not isinstance(store, str):
+        return own
+    try:
+        return own | {"store": variables.expand(store)}
+    except UnknownVariable as error:
+        findings.wrong((*at, "store"), f"{error.written}, which has no value here", error.allowed)
+        return {}
+
+
+def _settings(raw: Mapping[str, object], at: Key, findings: Findings, model: type[_Settings]) -> _Settings:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        note_invalid(findings, error, at, model)
+        return model()
+
+
+def _checked_flags(overrides: Mapping[str, object]) -> dict[str, object]:
+    """The flags that were given; checked apart from the file, so that a wrong one is not blamed on it."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    findings = Findings()
+    _settings(given, (), findings, GatewaySettings)
+    findings.check(COMMAND_LINE)
+    return given
+
+
+def _defaults_for(transport: StdioEntry | RemoteEntry) -> SharedSettings:
+    return DEFAULTS.model_copy(update={"trust": isinstance(transport, StdioEntry)})
+
+
+def _resolved(own: ServerSettings, levels: Sequence[SharedSettings]) -> ServerSettings:
+    """The server's settings, with what it leaves open taken from the first level that says something."""
+    filled: dict[str, object] = {}
+    for name in SharedSettings.model_fields:
+        said = (getattr(level, name) for level in (own, *levels))
+        filled[name] = next((value for value in said if value is not None), None)
+    return own.model_copy(update=filled)
+
+
+_RUNNERS = re.compile(r"(npx|npm|pnpm|bunx?|yarn|uvx?|pipx|node|deno|python[\d.]*|py|docker|podman)")
+_RUNNER_WORDS = frozenset({"run", "exec", "dlx", "x", "tool"})
+_SAYS_NOTHING = frozenset({"index", "main", "mcp", "server", "cli", "app", "dist", "build", "src", "bin", "__main__"})
+
+
+def short_name(argv: Sequence[str]) -> str:
+    """A server's name from its command: `filesystem` for `npx -y @modelcontextprotocol/server-filesystem /data`."""
+    words = [argv[0]]
+    if _RUNNERS.fullmatch(program_name(argv[0])):
+        words = [word for word in argv[1:] if not word.startswith("-") and word not in _RUNNER_WORDS] or words
+    parts = [part for part in PureWindowsPath(words[0]).parts if part not in {"/", "\\"}]
+    names = [re.sub(r"(?<=.)@.*|[=<>~\[].*|\.(m?js|ts|py|exe|cmd)$", "", part) for part in reversed(parts)]
+    name = next((name for name in names if name.lower() not in _SAYS_NOTHING), names[0] if names else "")
+    name = re.sub(r"^@|^(mcp[-_])?(server[-_])?|([-_]mcp)?([-_]server)?([-_]mcp)?$", "", name) or name
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:24] or "server"

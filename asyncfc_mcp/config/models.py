@@ -1,0 +1,159 @@
+"""The shape of the configuration: frozen models, every default. Reading files is `load`'s, meaning is `policy`'s."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Mode = Literal["auto", "async", "sync"]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+ServerPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")]
+
+
+class Strict(BaseModel):
+    """Frozen, and a key it does not know is an error: in our own object a typing mistake must not pass unseen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ToolSettings(Strict):
+    """What one tool may set; None means: as its server says."""
+
+    mode: Mode | None = Field(default=None, description="`auto`, `async` or `sync` for this tool alone.")
+    inline_wait_s: Seconds | None = Field(default=None, description="Inline wait of this tool, in seconds.")
+    timeout_s: Seconds | None = Field(default=None, description="Time-out of this tool, in seconds.")
+    reads: tuple[str, ...] | None = Field(
+        default=None, description="Label templates of what it reads; an empty list: conflicts with nothing."
+    )
+    writes: tuple[str, ...] | None = Field(default=None, description="Label templates of what it writes.")
+    name: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_-]{1,40}$", description="The name that clients see, prefix and all."
+    )
+
+
+class SharedSettings(Strict):
+    """What may stand at the top (as a default) and in each server; None means: as the level above says."""
+
+    mode: Mode | None = Field(
+        default=None, description="`auto`: inline wait, then a token. `async`: a token at once. `sync`."
+    )
+    inline_wait_s: Seconds | None = Field(
+        default=None, description="How long a call waits for its own result, in seconds."
+    )
+    timeout_s: Seconds | None = Field(default=None, description="When a running call fails as timed out, in seconds.")
+    cancel_grace_s: Seconds | None = Field(
+        default=None, description="How long a cancelled or timed-out call keeps its labels, in seconds."
+    )
+    concurrency: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Calls that run at once on one server."
+    )
+    prefix: ServerPrefix | None = Field(
+        default=None, description="Replaces the server's key in tool names; an empty text for none."
+    )
+    isolated: bool | None = Field(default=None, description="Puts the server's default label at `/<server>`.")
+    trust: bool | None = Field(default=None, description="Whether the annotations of its tools count as labels.")
+    structured: bool | None = Field(default=None, description="Keeps `structuredContent` and `outputSchema`.")
+    include: tuple[str, ...] | None = Field(
+        default=None, description="Only tools whose own name matches one of these globs."
+    )
+    exclude: tuple[str, ...] | None = Field(
+        default=None, description="No tool whose own name matches one of these globs."
+    )
+
+
+class ServerSettings(SharedSettings):
+    """The `asyncfc` object inside a server's entry."""
+
+    tools: dict[str, ToolSettings] = Field(default_factory=dict, description="Settings by the tool's own name.")
+
+
+class GatewaySettings(SharedSettings):
+    """The `asyncfc` object at the top of the file: defaults for every server, and what only the gateway has."""
+
+    store: str = Field(default="memory", repr=False, description="`memory`, `sqlite:///PATH` or `redis://…`.")
+    schema_: Literal["union", "describe"] = Field(
+        default="union", alias="schema", description="How input schemas say that a token may stand for a value."
+    )
+    wait_argument: bool = Field(default=True, description="Whether wrapped tools take `_wait_s`.")
+    name_argument: bool = Field(default=True, description="Whether wrapped tools take `_as`.")
+    embed: bool = Field(default=True, description="Whether `${fut_x}` is replaced inside longer strings.")
+    piggyback: Literal["values", "notices", "off"] = Field(
+        default="values", description="What later tool results carry of futures that have settled meanwhile."
+    )
+    order: Literal["observed", "strict"] = Field(
+        default="observed", description="`strict` treats every label as declared."
+    )
+    max_unsettled: Annotated[int, Field(ge=1)] = Field(default=1000, description="Unsettled futures per scope.")
+    await_cap_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="The longest wait inside one request, in seconds; unset: by the client that calls."
+    )
+    on_unseen_failure: Literal["stop", "run"] = Field(
+        default="stop", description="What a write does behind a failed write that the client has not been told of."
+    )
+    tasks: Literal["hosts", "always", "off"] = Field(default="hosts", description="Who gets MCP tasks.")
+    ttl_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=86400.0, description="How long a settled future can be read, in seconds."
+    )
+
+
+class StdioEntry(BaseModel):
+    """A server that we start; its children inherit our whole environment, plus `env`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    command: str
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict, repr=False)
+    cwd: Path | None = None
+
+
+class RemoteEntry(BaseModel):
+    """A server that runs elsewhere."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    url: str = Field(repr=False)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    type: Literal["http", "sse"] = "http"
+
+
+class ServerEntry(BaseModel):
+    """One server of the file, ready to connect to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    transport: StdioEntry | RemoteEntry
+    settings: ServerSettings
+    """Every field of `SharedSettings` filled in from the levels above and the defaults below."""
+
+
+class GatewayConfig(BaseModel):
+    """The whole of what the user asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    servers: tuple[ServerEntry, ...]
+    settings: GatewaySettings
+    source: Path | None = None
+    """The file it was read from; None for `serve -- COMMAND`."""
+
+
+DEFAULTS = SharedSettings(
+    mode="auto",
+    inline_wait_s=1.0,
+    timeout_s=3600.0,
+    cancel_grace_s=5.0,
+    concurrency=16,
+    prefix=None,
+    isolated=False,
+    trust=None,
+    structured=False,
+    include=("*",),
+    exclude=(),
+)
+"""What holds where no level says anything. `prefix`: the server's key from a file, none with `serve -- COMMAND`;
+`trust`: true for stdio servers, else false."""

@@ -1,0 +1,166 @@
+"""What is wrong in a configuration, in words: one error for all of it, with nothing secret in it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from asyncfc_mcp.config.models import GatewaySettings, ServerSettings, ToolSettings
+from asyncfc_mcp.errors import GatewayError
+
+Key = tuple[str | int, ...]
+"""Where something stands in the file, from the top."""
+
+HIDDEN = "(hidden)"
+LONGEST_SHOWN = 80
+
+_USER_OF_URL = re.compile(r"(\w+://)?\S+@")
+_QUERY_OF_URL = re.compile(r"[?#]\S*")
+_PLAIN_SEGMENT = re.compile(r"[\w@-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong."""
+
+    key: str
+    value: str
+    """As it may be shown: quoted, cut, and `(hidden)` where it may hold a secret."""
+    allowed: str
+
+    def __str__(self) -> str:
+        """The line of the message."""
+        return f"{self.key} is {self.value}; allowed: {self.allowed}"
+
+
+class ConfigurationError(GatewayError):
+    """The configuration cannot be used; one message says all that is wrong with one file."""
+
+    def __init__(
+        self, file: Path | str, key: str, value: str, allowed: str, *, further: Sequence[Problem] = ()
+    ) -> None:
+        self.file = str(file)
+        self.key = key
+        self.value = value
+        self.allowed = allowed
+        self.problems = (Problem(key, value, allowed), *further)
+        if further:
+            lines = [f"{self.file}: {len(self.problems)} problems", *(f"  {problem}" for problem in self.problems)]
+            super().__init__("\n".join(lines))
+        else:
+            super().__init__(f"{self.file}: {self.problems[0]}")
+
+
+class Findings:
+    """Collects what is wrong and what is worth a warning while one source is read."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+
+    def wrong(self, at: Key, value: str, allowed: str) -> None:
+        """Note a problem; reading goes on, so that one message can name them all."""
+        self.problems.append(Problem(dotted(at), value, allowed))
+
+    def warn(self, at: Key, text: str) -> None:
+        """Note something that was passed over."""
+        self.warnings.append(f"{dotted(at)}: {text}")
+
+    def check(self, file: Path | str) -> None:
+        """Raise what was found wrong, if anything."""
+        if not self.problems:
+            return
+        first, *further = self.problems
+        raise ConfigurationError(file, first.key, first.value, first.allowed, further=further)
+
+
+def dotted(at: Key) -> str:
+    """The key as a person would write it; a segment with other characters is quoted."""
+    parts = (str(part) for part in at)
+    return ".".join(part if _PLAIN_SEGMENT.fullmatch(part) else json.dumps(part) for part in parts)
+
+
+def shown(value: object) -> str:
+    """A value in a message: containers by kind only, and no user, password or query of a URL."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    open_text = _QUERY_OF_URL.sub(f"?{HIDDEN}", _USER_OF_URL.sub(rf"\1{HIDDEN}@", value))
+    if len(open_text) > LONGEST_SHOWN:
+        open_text = open_text[:LONGEST_SHOWN] + "…"
+    return json.dumps(open_text, ensure_ascii=False)
+
+
+def did_you_mean(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """`; did you mean X?`, or nothing when no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of one of our objects, as they are written in the file."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+def note_invalid(findings: Findings, error: ValidationError, at: Key, model: type[BaseModel]) -> None:
+    """Note every problem of an `asyncfc` object that did not fit its model."""
+    for detail in error.errors(include_url=False):
+        path = detail["loc"]
+        if detail["type"] == "extra_forbidden":
+            holder = ToolSettings if len(path) > 1 else model
+            name = str(path[-1]) if path else ""
+            findings.wrong(at + path, "an unknown key", _known_instead(name, holder))
+        else:
+            findings.wrong(at + path, shown(detail["input"]), _allowed(detail))
+
+
+def _known_instead(name: str, holder: type[BaseModel]) -> str:
+    for other, place in (
+        (GatewaySettings, "the asyncfc object at the top of the file"),
+        (ServerSettings, "the asyncfc object of a server"),
+        (ToolSettings, "asyncfc.tools.TOOL of a server"),
+    ):
+        if other is not holder and name in keys_of(other):
+            return f"{', '.join(keys_of(holder))} ({name} stands in {place})"
+    return ", ".join(keys_of(holder)) + did_you_mean(name, keys_of(holder))
+
+
+_ALLOWED_BY_TYPE = {
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "an object",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "model_type": "an object",
+    "string_type": "text",
+    "tuple_type": "a list of texts",
+}
+
+
+def _allowed(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "literal_error":
+            return str(context["expected"]).replace("'", '"')
+        case "greater_than_equal":
+            return f"a number, at least {context['ge']:g}"
+        case "greater_than":
+            return f"a number above {context['gt']:g}"
+        case "string_pattern_mismatch":
+            return f"letters, digits, _ and - (pattern {context['pattern']})"
+        case kind:
+            return _ALLOWED_BY_TYPE.get(kind, detail["msg"])
