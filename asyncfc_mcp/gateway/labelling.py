@@ -1,0 +1,127 @@
+"""The labels of one call: a policy's templates filled from its arguments, with the disk consulted for local servers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from asyncfc_mcp.config.policy import ToolPolicy
+from asyncfc_mcp.core.label import Access, BadTemplate, Label, LabelPath, Template, absolute_segments, expand
+
+_parse = lru_cache(maxsize=4096)(Template.parse)
+
+
+def check_templates(policy: ToolPolicy) -> None:
+    """Refuse a tool whose templates cannot be read, at start rather than at its first call."""
+    for key, templates in (("reads", policy.reads), ("writes", policy.writes)):
+        for text in templates:
+            try:
+                _parse(text)
+            except BadTemplate as error:
+                place = f"server {policy.server!r}, tool {policy.tool!r}, key {key!r}"
+                raise BadTemplate(error.text, error.fact, place) from None
+
+
+def labels_of(
+    policy: ToolPolicy,
+    arguments: Mapping[str, object],
+    is_opaque: Callable[[str], bool],
+    *,
+    cwd: Path | None = None,
+) -> tuple[Label, ...]:
+    """What a call reads and writes, without what a wider or stronger label of it covers already.
+
+    `is_opaque` says which arguments hold a reference. `cwd` is given only for a local server that is known to take
+    relative paths from there; otherwise a relative path could be anywhere.
+    """
+    writes = _widest(_paths(policy.writes, arguments, is_opaque, _disk(policy, cwd, Access.WRITE)))
+    reads = _widest(_paths(policy.reads, arguments, is_opaque, _disk(policy, cwd, Access.READ)))
+    is_declared = policy.labels_are_declared
+    return (
+        *(Label(path, Access.WRITE, is_declared) for path in writes),
+        *(Label(path, Access.READ, is_declared) for path in reads if not _is_covered(path, writes)),
+    )
+
+
+def _paths(
+    templates: tuple[str, ...], arguments: Mapping[str, object], is_opaque: Callable[[str], bool], disk: _Disk | None
+) -> Iterator[LabelPath]:
+    for text in templates:
+        template = _parse(text)
+        if disk is None:
+            yield from expand(template, arguments, is_opaque, absolute_segments)
+            continue
+        yield from expand(template, arguments, is_opaque, disk.real_segments)
+        if disk.has_followed_link:
+            # An earlier call may yet replace the link, so the name counts as well as what it stands for now.
+            yield from expand(template, arguments, is_opaque, disk.named_segments)
+
+
+def _widest(paths: Iterator[LabelPath]) -> dict[LabelPath, None]:
+    """The paths without duplicates and without those below another; a dict, to keep their order."""
+    candidates = dict.fromkeys(paths)
+    return {path: None for path in candidates if not path or not _is_covered(path[:-1], candidates)}
+
+
+def _is_covered(path: LabelPath, by: Mapping[LabelPath, None]) -> bool:
+    return any(path[:length] in by for length in range(len(path) + 1))
+
+
+@dataclass(slots=True)
+class _Disk:
+    """Where the paths of one template lead on this machine, and whether a symbolic link was on the way."""
+
+    cwd: Path | None
+    is_write: bool
+    has_followed_link: bool = False
+
+    def real_segments(self, text: str) -> LabelPath | None:
+        """The segments with every existing symbolic link followed."""
+        path = self._absolute(text)
+        if path is None:
+            return None
+        named = os.path.normpath(path)
+        real = os.path.realpath(named)
+        if ".." in path and os.path.realpath(path) != real:
+            # `link/..` is the link's own folder to some servers and its target's to others.
+            return None
+        self.has_followed_link |= real != named
+        return absolute_segments(self._widened(real))
+
+    def named_segments(self, text: str) -> LabelPath | None:
+        """The segments as they are written."""
+        path = self._absolute(text)
+        return None if path is None else absolute_segments(self._widened(os.path.normpath(path)))
+
+    def _absolute(self, text: str) -> str | None:
+        if text.startswith("~") or not _can_be_file_name(text):
+            return None
+        if "$" in text and os.path.expandvars(text) != text:
+            # Some servers (git) fill in variables, others take the name as it stands.
+            return None
+        if Path(text).is_absolute():
+            return text
+        return None if self.cwd is None else str(self.cwd / text)
+
+    def _widened(self, path: str) -> str:
+        """A write in a folder that does not exist yet is one to the first missing folder: it may create that too."""
+        if not self.is_write:
+            return path
+        place = Path(path)
+        while place.parent != place and not os.access(place.parent, os.F_OK):
+            place = place.parent
+        return str(place)
+
+
+def _disk(policy: ToolPolicy, cwd: Path | None, access: Access) -> _Disk | None:
+    return _Disk(cwd, is_write=access is Access.WRITE) if policy.is_local else None
+
+
+def _can_be_file_name(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,1 @@
+"""Label packs for well-known servers: one data file each, and their reader."""
