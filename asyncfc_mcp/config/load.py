@@ -40,7 +40,15 @@ from asyncfc_mcp.config.problems import (
 )
 from asyncfc_mcp.errors import GatewayError
 
-__all__ = ["INSIDE_MARKER", "ConfigurationError", "LoadedConfig", "RunsBehindItself", "from_command", "load_file", "state_folder"]
+__all__ = [
+    "INSIDE_MARKER",
+    "ConfigurationError",
+    "LoadedConfig",
+    "RunsBehindItself",
+    "from_command",
+    "load_file",
+    "state_folder",
+]
 
 INSIDE_MARKER = "ASYNCFC_INSIDE"
 """The variable that the gateway sets in the environment of the servers it starts."""

@@ -49,6 +49,7 @@ class FailureReason(StrEnum):
     POISONED = "poisoned"
     UNSEEN_FAILURE = "unseen_failure"
     UNAVAILABLE = "unavailable"
+    DOWNSTREAM_ERROR = "downstream_error"
     INTERNAL = "internal"
     CANCELLED = "cancelled"
 

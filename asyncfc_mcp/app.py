@@ -1,0 +1,113 @@
+"""The composition root: the only file that knows every part and puts them together."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import anyio
+import structlog
+
+from asyncfc_mcp.config.load import LoadedConfig
+from asyncfc_mcp.config.policy import LabelSource
+from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.labelling import check_templates
+from asyncfc_mcp.server.handlers import Handlers
+from asyncfc_mcp.store.memory import MemoryStore
+from asyncfc_mcp.transports.stdio import identify_by, serve_stdio
+
+log = structlog.get_logger()
+
+_REMEDY = (
+    'in the server\'s entry: "asyncfc": {"isolated": true} if it shares no state with other servers; '
+    '"asyncfc": {"tools": {"TOOL": {"reads": [], "writes": []}}} for a tool that touches no state'
+)
+
+
+class App:
+    """One running gateway.
+
+    Args:
+        loaded: what the user asked for.
+        state_folder: where the last known tool lists are kept; None for nowhere.
+    """
+
+    def __init__(self, loaded: LoadedConfig, state_folder: Path | None) -> None:
+        self._config = loaded.config
+        self._changed = anyio.Event()
+        self._reported: set[str] = set()
+        self.pool = Pool(loaded.config, state_folder=state_folder, on_change=self._note_change)
+        if self.pool.catalog.collisions:
+            raise self.pool.catalog.collisions[0]
+        self.gateway = Gateway(loaded.config, self.pool, MemoryStore())
+        settings = loaded.config.settings
+        self.handlers = Handlers(self.gateway, settings, identify_by(settings.await_cap_s))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Everything but a transport; when it is left, nothing of ours is left running."""
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self.pool.run)
+            await tasks.start(self.gateway.run)
+            tasks.start_soon(self._announce_changes)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def serve_stdio(self) -> None:
+        """Serve on stdio until the client goes or a signal comes."""
+        with anyio.CancelScope() as scope, _stopped_by_signals(scope.cancel):
+            async with self.running():
+                await serve_stdio(self.handlers)
+
+    def _note_change(self) -> None:
+        self._changed.set()
+
+    async def _announce_changes(self) -> None:
+        self._report_labels()
+        while True:
+            await self._changed.wait()
+            self._changed = anyio.Event()
+            self._report_labels()
+            await self.handlers.announce_tools()
+
+    def _report_labels(self) -> None:
+        """Say once for each server what keeps its calls from overlapping, and what would change that."""
+        tools_of: dict[str, list[LabelSource]] = {}
+        for tool in self.pool.catalog.known:
+            check_templates(tool.policy)
+            tools_of.setdefault(tool.server, []).append(tool.policy.label_source)
+        for server, sources in tools_of.items():
+            serialised = sources.count(LabelSource.DEFAULT)
+            if server in self._reported or not serialised:
+                continue
+            self._reported.add(server)
+            log.info(
+                "server_serialised",
+                server=server,
+                tools=len(sources),
+                serialised_tools=serialised,
+                why="nothing says what these tools read and write, so their calls keep their order",
+                change=_REMEDY,
+            )
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Generator[None]:
+    """Have Ctrl-C and SIGTERM call `stop` in the event loop, on every platform."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        log.info("stopping", signal=signal.Signals(number).name)
+        loop.call_soon_threadsafe(stop)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

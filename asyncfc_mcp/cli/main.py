@@ -1,0 +1,54 @@
+"""The `asyncfc-mcp` command and its sub-commands. What each one needs is imported when it runs, to start fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from asyncfc_mcp import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="asyncfc-mcp")
+def main() -> None:
+    """Give any MCP assistant asynchronous function calling."""
+
+
+@main.command(context_settings={"ignore_unknown_options": False})
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="An `mcpServers` JSON file, as MCP clients use it."
+)
+@click.option("--mode", type=click.Choice(["auto", "async", "sync"]), help="Default mode of every tool.")
+@click.option("--inline-wait-s", type=float, help="Default inline wait, in seconds.")
+@click.option("--await-cap-s", type=float, help="The longest wait inside one request, in seconds.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def serve(
+    *,
+    config_file: Path | None,
+    mode: str | None,
+    inline_wait_s: float | None,
+    await_cap_s: float | None,
+    log_level: str,
+    command: tuple[str, ...],
+) -> None:
+    """Serve MCP on stdio in front of the servers of a file, or of one server: serve -- COMMAND ARGS."""
+    from asyncfc_mcp.cli.commands import run_serve
+
+    flags = {"mode": mode, "inline_wait_s": inline_wait_s, "await_cap_s": await_cap_s}
+    overrides = {key: value for key, value in flags.items() if value is not None}
+    if (config_file is None) == (not command):
+        raise click.UsageError("say either --config FILE or -- COMMAND ARGS")
+    run_serve(config_file, command, overrides, log_level)
+
+
+@main.command()
+@click.option("--speed", type=click.FloatRange(0.25, 20), default=1.0, show_default=True, help="How fast time runs.")
+def demo(*, speed: float) -> None:
+    """See calls overlap: one scripted agent, three ways, on small bundled servers. No keys, no network."""
+    from asyncfc_mcp.cli.commands import run_demonstration
+
+    run_demonstration(speed)

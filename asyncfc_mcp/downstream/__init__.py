@@ -1,0 +1,1 @@
+"""The servers behind the gateway: starting, talking to and listing them."""

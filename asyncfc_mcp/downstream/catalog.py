@@ -1,0 +1,178 @@
+"""Every server's tools in one list: filtered, named, each with its policy, in an order that owes nothing to timing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+import anyio
+import structlog
+
+from asyncfc_mcp.config.models import ServerEntry, StdioEntry
+from asyncfc_mcp.config.policy import ToolHints, ToolPolicy, resolve_policy
+from asyncfc_mcp.downstream.connection import Connection
+from asyncfc_mcp.downstream.naming import ListedTool, NameCollision, exposed_names
+from asyncfc_mcp.packs.reader import find_pack
+
+log = structlog.get_logger(__name__)
+
+LIST_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class CatalogTool:
+    """One tool as clients may call it."""
+
+    name: str
+    """What clients call it."""
+    server: str
+    tool: dict[str, Any]
+    """The Tool of the wire, as its server listed it; only its `name` is known to be sound."""
+    policy: ToolPolicy
+
+    @property
+    def own_name(self) -> str:
+        """What its server calls it."""
+        return self.tool["name"]
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """The server's schema, or one that allows everything when the server's is not an object."""
+        schema = self.tool.get("inputSchema")
+        return cast("dict[str, Any]", schema) if isinstance(schema, dict) else {"type": "object"}
+
+
+class Catalog:
+    """The merged list, always that of the last known listings.
+
+    Raises:
+        NameCollision: Two tools were given one name in the configuration.
+        ReservedName: A tool was given the name of one of the gateway's own.
+    """
+
+    def __init__(self, connections: Sequence[Connection], on_change: Callable[[], None]) -> None:
+        # What is wrong in the configuration itself stops the start, before any server has listed anything.
+        exposed_names(tool for connection in connections for tool in _chosen(connection.entry))
+        self.version = 0
+        """Counts the changes of the merged list."""
+        self.collisions: tuple[NameCollision, ...] = ()
+        """Tools left out because another has their name: the user has to choose, best before the start goes on."""
+        self._connections = connections
+        self._on_change = on_change
+        self._tools: tuple[CatalogTool, ...] = ()
+        self._by_name: dict[str, CatalogTool] = {}
+        self._rebuild()
+
+    async def tools(self, timeout_s: float = LIST_TIMEOUT_S) -> tuple[CatalogTool, ...]:
+        """All tools; waits for servers that never were listed before, and leaves out those that take too long."""
+        with anyio.move_on_after(timeout_s):
+            for connection in self._connections:
+                await connection.listing_or_failure()
+        return self._tools
+
+    @property
+    def known(self) -> tuple[CatalogTool, ...]:
+        """The tools that are known now."""
+        return self._tools
+
+    def find(self, name: str) -> CatalogTool | None:
+        """The tool of that name, among those that are known now."""
+        return self._by_name.get(name)
+
+    def refresh(self) -> None:
+        """Merge again after a server's listing changed; tells of it only when the merged list did."""
+        before = self._tools
+        self._rebuild()
+        if self._tools != before:
+            self.version += 1
+            self._on_change()
+
+    def _rebuild(self) -> None:
+        offers = [(connection.entry, tool) for connection in self._connections for tool in _offered_tools(connection)]
+        names = self._names([_listed(entry, tool) for entry, tool in offers])
+        policies = {connection.key: _policies(connection) for connection in self._connections}
+        self._tools = tuple(
+            CatalogTool(names[entry.key, tool["name"]], entry.key, tool, policies[entry.key][tool["name"]])
+            for entry, tool in offers
+            if (entry.key, tool["name"]) in names
+        )
+        self._by_name = {tool.name: tool for tool in self._tools}
+
+    def _names(self, listed: list[ListedTool]) -> dict[tuple[str, str], str]:
+        collisions: list[NameCollision] = []
+        while True:
+            try:
+                names = exposed_names(listed)
+            except NameCollision as collision:
+                # The rest of the list must not go with it, so the later of the two waits for the user.
+                listed.remove(collision.second)
+                collisions.append(collision)
+            else:
+                break
+        for collision in collisions:
+            if str(collision) not in map(str, self.collisions):
+                log.error("tool_names_collide", problem=str(collision))
+        self.collisions = tuple(collisions)
+        return names
+
+
+def _chosen(entry: ServerEntry) -> list[ListedTool]:
+    tools = entry.settings.tools
+    return [ListedTool(entry.key, "", tool, settings.name) for tool, settings in tools.items() if settings.name]
+
+
+def _listed(entry: ServerEntry, tool: dict[str, Any]) -> ListedTool:
+    settings = entry.settings
+    chosen = settings.tools.get(tool["name"])
+    prefix = entry.key if settings.prefix is None else settings.prefix
+    return ListedTool(entry.key, prefix, tool["name"], chosen.name if chosen else None)
+
+
+def _offered_tools(connection: Connection) -> list[dict[str, Any]]:
+    include = connection.entry.settings.include if connection.entry.settings.include is not None else ("*",)
+    exclude = connection.entry.settings.exclude or ()
+    listing = connection.listing
+    return [
+        tool
+        for tool in (listing.tools if listing else ())
+        if any(fnmatchcase(tool["name"], glob) for glob in include)
+        and not any(fnmatchcase(tool["name"], glob) for glob in exclude)
+    ]
+
+
+def _policies(connection: Connection) -> dict[str, ToolPolicy]:
+    entry = connection.entry
+    listed = connection.listing.tools if connection.listing else ()
+    pack = find_pack(_identity(entry), {tool["name"] for tool in listed})
+    return {
+        tool["name"]: resolve_policy(
+            entry, tool["name"], _hints(tool), has_ui=_has_ui(tool), pack=pack.tools if pack else None
+        )
+        for tool in listed
+    }
+
+
+def _identity(entry: ServerEntry) -> tuple[str, ...]:
+    transport = entry.transport
+    return (transport.command, *transport.args) if isinstance(transport, StdioEntry) else (transport.url,)
+
+
+def _hints(tool: dict[str, Any]) -> ToolHints:
+    annotations = _object(tool.get("annotations"))
+
+    def hint(name: str) -> bool | None:
+        value = annotations.get(name)
+        return value if isinstance(value, bool) else None
+
+    return ToolHints(hint("readOnlyHint"), hint("destructiveHint"), hint("idempotentHint"))
+
+
+def _has_ui(tool: dict[str, Any]) -> bool:
+    meta = _object(tool.get("_meta"))
+    return "ui" in meta or "ui/resourceUri" in meta
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,0 +1,146 @@
+"""Agreeing with a server on a protocol era, and saying in words why a connection failed.
+
+The policy is the SDK client's own: ask a modern question first; anything but a clear modern answer means the legacy
+handshake.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import httpx2
+from mcp.client.session import ClientSession
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CONNECTION_CLOSED,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    DiscoverResult,
+    UnsupportedProtocolVersionErrorData,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from asyncfc_mcp.downstream.process import CommandNotFound, WorkingFolderMissing
+from asyncfc_mcp.downstream.remote import TRANSPORT_FAULTS
+from asyncfc_mcp.errors import GatewayError
+
+
+async def negotiate(session: ClientSession) -> None:
+    """Settle the protocol version of a fresh session.
+
+    Raises:
+        MCPError: The server shares no version with us, or refused both handshakes.
+    """
+    try:
+        return await _discover(session, LATEST_MODERN_VERSION)
+    except MCPError as error:
+        if is_closed(error):
+            raise
+        if error.code == UNSUPPORTED_PROTOCOL_VERSION:
+            supported = _supported_versions(error)
+            if mutual := _newest_mutual(supported):
+                return await _discover_or_initialize(session, mutual)
+            if supported is not None and not any(version in HANDSHAKE_PROTOCOL_VERSIONS for version in supported):
+                raise
+    except ValidationError:
+        pass  # no evidence of a modern server
+    try:
+        await session.initialize()
+    except MCPError as error:
+        # A probe that we gave up on may have reached a slow server, which is modern for good then, and says so.
+        mutual = _newest_mutual(_supported_versions(error)) if error.code == UNSUPPORTED_PROTOCOL_VERSION else None
+        if mutual is None:
+            raise
+        await _discover(session, mutual)
+
+
+async def _discover_or_initialize(session: ClientSession, version: str) -> None:
+    try:
+        await _discover(session, version)
+    except (MCPError, ValidationError):
+        await session.initialize()
+
+
+async def _discover(session: ClientSession, version: str) -> None:
+    result = DiscoverResult.model_validate(await session.send_discover(version))
+    if any(known in MODERN_PROTOCOL_VERSIONS for known in result.supported_versions):
+        session.adopt(result)
+    else:
+        await session.initialize()
+
+
+def _supported_versions(error: MCPError) -> list[str] | None:
+    data: Any = error.error.data
+    try:
+        return UnsupportedProtocolVersionErrorData.model_validate(data).supported
+    except ValidationError:
+        return None
+
+
+def _newest_mutual(supported: list[str] | None) -> str | None:
+    mutual = [version for version in MODERN_PROTOCOL_VERSIONS if version in (supported or ())]
+    return mutual[-1] if mutual else None
+
+
+def is_closed(error: MCPError) -> bool:
+    """Whether the error stands for the end of the connection; servers use the same code for errors of their own."""
+    return error.code == CONNECTION_CLOSED and error.message == "Connection closed"
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether trying again soon cannot help: somebody has to change something first."""
+    cause = _first_cause(error)
+    if isinstance(cause, MCPError):
+        return cause.code == UNSUPPORTED_PROTOCOL_VERSION
+    return isinstance(cause, CommandNotFound | WorkingFolderMissing)
+
+
+def explanation(error: BaseException, trouble: str | None) -> str:
+    """Why a connection failed, in words that hold no address, header or other value."""
+    cause = _first_cause(error)
+    match cause:
+        case GatewayError():
+            return str(cause)
+        case MCPError() if _is_the_servers_own(cause):
+            return f"it refused the handshake: {cause.message} (JSON-RPC error {cause.code})"
+        case _:
+            return trouble or _plain_words(cause)
+
+
+def _is_the_servers_own(error: MCPError) -> bool:
+    is_transports = error.error.data in TRANSPORT_FAULTS or error.message in _WORDS_FOR_A_STATUS
+    return not is_transports and not is_closed(error)
+
+
+_WORDS_FOR_A_STATUS = frozenset({"Server returned an error response", "Not Found"})
+"""What the SDK says of an HTTP status; the transport knows the status itself."""
+
+
+def _plain_words(cause: BaseException) -> str:
+    match cause:
+        case TimeoutError():
+            return "it did not finish its handshake in time"
+        case MCPError():
+            return "it closed the connection before it was ready"
+        case ValidationError():
+            return "its answer to the handshake is malformed"
+        case httpx2.HTTPStatusError():
+            return f"it answered HTTP {cause.response.status_code} {cause.response.reason_phrase}".rstrip()
+        case httpx2.TransportError():
+            return f"it cannot be reached ({type(cause).__name__})"
+        case _:
+            return _words_for_a_stranger(cause)
+
+
+def _words_for_a_stranger(cause: BaseException) -> str:
+    if isinstance(cause, OSError) and cause.strerror:
+        return f"it cannot be started: {cause.strerror}"
+    # A bare RuntimeError is the SDK refusing a protocol version; texts of other kinds may quote an address.
+    return str(cause) if type(cause) is RuntimeError else f"it failed with {type(cause).__name__}"
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        error = group.exceptions[0]
+    return error

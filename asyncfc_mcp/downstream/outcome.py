@@ -1,0 +1,127 @@
+"""What a downstream call gave: the result as the server sent it, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, cast
+
+from asyncfc_mcp.errors import GatewayError
+
+MISSING: Final = object()
+"""Stands for an absent `structuredContent`, which is not the same as an empty one."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer to a `tools/call`."""
+
+    result: dict[str, Any]
+    """The CallToolResult of the wire: camelCase keys, unknown fields kept."""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the tool says that it failed."""
+        return self.result.get("isError") is True
+
+    @cached_property
+    def text(self) -> str | None:
+        """The text blocks, joined by newlines; None when there are none."""
+        texts = [block["text"] for block in self._blocks if block.get("type") == "text"]
+        return "\n".join(texts) if texts else None
+
+    @property
+    def has_structured(self) -> bool:
+        """Whether the server gave `structuredContent`."""
+        return self.result.get("structuredContent") is not None
+
+    @property
+    def structured(self) -> Any:
+        """`structuredContent`, or MISSING."""
+        return self.result["structuredContent"] if self.has_structured else MISSING
+
+    @property
+    def block_types(self) -> tuple[str, ...]:
+        """The types of the content blocks, in order."""
+        return tuple(str(block.get("type")) for block in self._blocks)
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """About how much memory or wire the result takes: the lengths of its strings and a little for the rest."""
+        size = 0
+        waiting: list[Any] = [self.result]
+        while waiting:
+            item = waiting.pop()
+            size += 8
+            if isinstance(item, str):
+                size += len(item)
+            elif isinstance(item, dict):
+                members = cast("dict[str, Any]", item)
+                size += sum(map(len, members))
+                waiting.extend(members.values())
+            elif isinstance(item, list):
+                waiting.extend(cast("list[Any]", item))
+        return size
+
+    @property
+    def _blocks(self) -> list[dict[str, Any]]:
+        return self.result.get("content") or []
+
+
+class DownstreamError(GatewayError):
+    """A downstream call that gave no result."""
+
+
+class DownstreamLost(DownstreamError):
+    """The connection ended while the call ran."""
+
+    def __init__(self, server: str, tool: str) -> None:
+        super().__init__(
+            f"the connection to server {server!r} ended while {tool!r} was running; the call may have taken effect: "
+            "check before calling again"
+        )
+        self.server = server
+        self.tool = tool
+
+
+class DownstreamUnavailable(DownstreamError):
+    """The call was never sent, because its server is not connected."""
+
+    def __init__(self, server: str, reason: str, next_try_s: float | None) -> None:
+        later = "" if next_try_s is None else f"; it is tried again in {next_try_s:.0f} s"
+        super().__init__(f"server {server!r} is not available: {reason}; the call was not sent{later}")
+        self.server = server
+        self.reason = reason
+        self.next_try_s = next_try_s
+
+
+class RpcError(DownstreamError):
+    """The server answered with a JSON-RPC error."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(f"{message} (JSON-RPC error {code})")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class MalformedResult(DownstreamError):
+    """The server answered with something that is not a tool result."""
+
+    def __init__(self, server: str, tool: str, fault: str) -> None:
+        super().__init__(
+            f"server {server!r} answered {tool!r} with something that is not a tool result ({fault}); the call may "
+            "have taken effect: this is a fault in that server"
+        )
+        self.server = server
+        self.tool = tool
+        self.fault = fault
+
+
+class UnsendableArguments(DownstreamError):
+    """Arguments that no server would be able to read."""
+
+    def __init__(self, tool: str, fault: str) -> None:
+        super().__init__(f"the arguments of {tool!r} cannot be sent: {fault}; the call was not sent")
+        self.tool = tool
+        self.fault = fault

@@ -1,0 +1,182 @@
+"""The children that we start: spawning them, and ending them with everything that they started.
+
+The only file that knows about process groups and signals. What is said over the pipes is `stdio`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.subprocess
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import structlog
+
+from asyncfc_mcp.config.models import StdioEntry
+from asyncfc_mcp.errors import GatewayError
+
+log = structlog.get_logger(__name__)
+
+INSIDE_MARKER = "ASYNCFC_INSIDE"
+"""Set for every child, so that a gateway can see that it would run behind itself."""
+
+_PIPE_BUFFER_BYTES = 1024 * 1024
+_EOF_GRACE_S = 0.3
+_TERM_GRACE_S = 0.4
+_KILL_GRACE_S = 0.2
+_GROUP_POLL_S = 0.01
+_NEW_GROUP_FLAG = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+
+
+class CommandNotFound(GatewayError):
+    """The command of a server is not there, or cannot be run."""
+
+    def __init__(self, command: str, path: str) -> None:
+        super().__init__(
+            f"command {command!r} was not found in the PATH {path!r}; install it, or give its whole path as `command`"
+        )
+        self.command = command
+        self.path = path
+
+
+class WorkingFolderMissing(GatewayError):
+    """The `cwd` of a server is not a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"working folder {str(folder)!r} does not exist; create it or correct `cwd`")
+        self.folder = folder
+
+
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """Streams with flow control, and an event for the exit itself.
+
+    `Process.wait` would wait for the pipes too, which a grandchild may hold open.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(limit=_PIPE_BUFFER_BYTES, loop=asyncio.get_running_loop())
+        self.exited = anyio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set()
+
+
+class ChildProcess:
+    """A running child with its three pipes; leads a process group of its own."""
+
+    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
+        if protocol.stdin is None or protocol.stdout is None or protocol.stderr is None:
+            raise RuntimeError("a child is always started with three pipes")
+        self.stdin = protocol.stdin
+        self.stdout = protocol.stdout
+        self.stderr = protocol.stderr
+        self.pid = transport.get_pid()
+        self.own_exit_code: int | None = None
+        """How it ended when it did so by itself; None while it runs or when we ended it."""
+        self._transport = transport
+        self._protocol = protocol
+
+    async def end(self) -> None:
+        """Ask it to end (end of file, then SIGTERM), then make it; returns within 0.9 s, with its group gone."""
+        with anyio.CancelScope(shield=True):
+            self.stdin.close()
+            is_gone = await self._is_gone_within(_EOF_GRACE_S)
+            if self._protocol.exited.is_set():
+                self.own_exit_code = self._transport.get_returncode()
+            if not is_gone:
+                await self._force_end()
+            await self._release_pipes()
+
+    async def _force_end(self) -> None:
+        if sys.platform == "win32":
+            await _kill_tree(self.pid)
+        else:
+            self._signal_group(signal.SIGTERM)
+            if await self._is_gone_within(_TERM_GRACE_S):
+                return
+            self._signal_group(signal.SIGKILL)
+        if not await self._is_gone_within(_KILL_GRACE_S):
+            log.warning("server_process_not_reaped", pid=self.pid)
+
+    async def _is_gone_within(self, seconds: float) -> bool:
+        with anyio.move_on_after(seconds):
+            await self._protocol.exited.wait()
+            while self._group_lives():  # noqa: ASYNC110 - nothing tells when the last grandchild has gone
+                await anyio.sleep(_GROUP_POLL_S)
+            return True
+        return False
+
+    def _group_lives(self) -> bool:
+        if sys.platform == "win32":
+            return False
+        try:
+            os.killpg(self.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def _signal_group(self, signal_number: int) -> None:
+        if sys.platform != "win32":
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal_number)
+
+    async def _release_pipes(self) -> None:
+        if self.stdin.transport.get_write_buffer_size() > 0:
+            self.stdin.transport.abort()
+        self._transport.close()
+        with anyio.move_on_after(0.05), suppress(OSError):
+            await self.stdin.wait_closed()
+
+
+async def spawn(entry: StdioEntry) -> ChildProcess:
+    """Start the server of `entry` with the gateway's whole environment and its own.
+
+    Raises:
+        CommandNotFound: There is no such command.
+        WorkingFolderMissing: `cwd` is not a folder.
+        OSError: The system would not start it.
+    """
+    environment = {**os.environ, **entry.env, INSIDE_MARKER: "1"}
+    if entry.cwd is not None and not await anyio.Path(entry.cwd).is_dir():
+        raise WorkingFolderMissing(entry.cwd)
+    command = _resolved_command(entry, environment)
+    transport, protocol = await asyncio.get_running_loop().subprocess_exec(
+        _Protocol,
+        command,
+        *entry.args,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=entry.cwd,
+        start_new_session=sys.platform != "win32",
+        creationflags=_NEW_GROUP_FLAG,
+    )
+    return ChildProcess(transport, protocol)
+
+
+def _resolved_command(entry: StdioEntry, environment: dict[str, str]) -> str:
+    path = environment.get("PATH", os.defpath)
+    command = entry.command
+    if entry.cwd is not None and Path(command).parent != Path():
+        command = str(entry.cwd / command)
+    # The child's PATH, not ours; on Windows this also finds npx.cmd behind `npx`.
+    found = shutil.which(command, path=path)
+    if found is None:
+        raise CommandNotFound(entry.command, path)
+    return found
+
+
+async def _kill_tree(pid: int) -> None:
+    killer = await asyncio.create_subprocess_exec(
+        "taskkill", "/T", "/F", "/PID", str(pid), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    with anyio.move_on_after(_TERM_GRACE_S):
+        await killer.wait()

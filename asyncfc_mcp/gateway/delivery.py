@@ -1,0 +1,209 @@
+"""When results reach the client: inline, as a token, attached to later results; and what the client has been told."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import anyio
+
+from asyncfc_mcp.core.events import Told
+from asyncfc_mcp.core.future import SETTLED, FailureReason, FutureState, Move
+from asyncfc_mcp.gateway import wording
+from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.future import Future
+from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
+
+SAME_STEP_S = 0.1
+"""A call this soon after the scope's last answer cannot have been written after reading it."""
+QUIET_S = 0.005
+"""A token leaves when no further call of the scope has come for so long. Calls of one message come 0.6 to 2.1 ms
+apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
+LONGEST_HOLD_S = 0.025
+MOST_CHARACTERS_A_VALUE = 2_000
+MOST_CHARACTERS_ATTACHED = 4_000
+
+Piggyback = Literal["values", "notices", "off"]
+
+
+@dataclass(slots=True)
+class ScopeTimes:
+    """When things happened in one scope, in seconds on the monotonic clock, and what its client is about to be told."""
+
+    last_arrival_at: float = float("-inf")
+    last_answer_at: float = float("-inf")
+    step_started_at: float = float("-inf")
+    finished: dict[str, Future] = field(default_factory=dict[str, Future])
+    """Settled after their token had left, not attached yet and not told."""
+    attached: list[Future] = field(default_factory=list[Future])
+    """Attached to results that have been sent; told as soon as the client comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachments:
+    """Results of earlier calls that go with an answer."""
+
+    blocks: tuple[Block, ...]
+    futures: tuple[Future, ...]
+
+
+class Delivery:
+    """Decides what each answer holds. It reads the moves and tells the runner what the client knows."""
+
+    def __init__(self, runner: Runner, *, piggyback: Piggyback) -> None:
+        self._runner = runner
+        self._piggyback = piggyback
+        self._scopes: dict[str, ScopeTimes] = {}
+        runner.listen(self._on_move)
+
+    # Requests come and go
+
+    def arrive(self, caller: Caller) -> None:
+        """A request of the scope has come: what was attached to earlier answers has been read."""
+        scope = self._scope(caller)
+        told, scope.attached = scope.attached, []
+        for future in told:
+            self.tell(future)
+
+    def open_step(self, caller: Caller) -> None:
+        """A tool call has come: it begins a model step, or belongs to the one that is under way."""
+        scope = self._scope(caller)
+        now = time.monotonic()
+        if now - max(scope.last_answer_at, scope.last_arrival_at) > SAME_STEP_S:
+            scope.step_started_at = now
+        scope.last_arrival_at = now
+
+    def answered(self, caller: Caller) -> None:
+        """An answer goes out to the scope."""
+        self._scope(caller).last_answer_at = time.monotonic()
+
+    def tell(self, future: Future) -> None:
+        """The client has seen how the future settled."""
+        self._scope(future.caller).finished.pop(future.call.future, None)
+        if self._runner.knows(future) and not future.record.is_told:
+            self._runner.send(Told(future.call.future, time.monotonic()))
+
+    def drop(self, future: Future) -> None:
+        """The future is being forgotten."""
+        scope = self._scope(future.caller)
+        scope.finished.pop(future.call.future, None)
+        if future in scope.attached:
+            scope.attached.remove(future)
+
+    # Waiting
+
+    def inline_wait_s(self, future: Future) -> float:
+        """What is left of the step's budget for a call that has just come."""
+        if future.record.state is FutureState.PENDING:
+            return 0.0
+        step_started_at = self._scope(future.caller).step_started_at
+        return max(0.0, step_started_at + future.policy.inline_wait_s - time.monotonic())
+
+    async def hold(self, future: Future) -> None:
+        """Keep a token back until the scope is quiet, so that calls sent side by side are seen to be."""
+        scope = self._scope(future.caller)
+        ends_at = time.monotonic() + LONGEST_HOLD_S
+        while not future.record.is_settled:
+            now = time.monotonic()
+            rest_s = min(scope.last_arrival_at + QUIET_S, ends_at) - now
+            if rest_s <= 0:
+                return
+            with anyio.move_on_after(rest_s):
+                await future.settled.wait()
+
+    # Attachments
+
+    def attachments(self, caller: Caller, room_characters: int, leave_out: Iterable[Future] = ()) -> Attachments | None:
+        """The finished results that go with an answer to this caller, or None when there are none."""
+        scope = self._scope(caller)
+        left_out = {future.call.future for future in leave_out}
+        finished = [future for identity, future in scope.finished.items() if identity not in left_out]
+        if self._piggyback == "off" or not finished:
+            return None
+        nonce = secrets.token_hex(4)
+        parts = _Parts(nonce, min(MOST_CHARACTERS_ATTACHED, room_characters), with_values=self._piggyback == "values")
+        parts.add_all(finished)
+        for future in parts.included:
+            del scope.finished[future.call.future]
+            scope.attached.append(future)
+        if not parts.blocks:
+            return None
+        opened, closed = text_block(wording.fence_open(nonce)), text_block(wording.fence_close(nonce))
+        return Attachments((opened, *parts.blocks, closed), tuple(parts.included))
+
+    def _on_move(self, move: Move, future: Future) -> None:
+        if move.to_state in SETTLED and future.is_out:
+            self._scope(future.caller).finished[future.call.future] = future
+
+    def _scope(self, caller: Caller) -> ScopeTimes:
+        return self._scopes.setdefault(caller.scope, ScopeTimes())
+
+
+class _Parts:
+    """Collects what is attached, as long as there is room."""
+
+    def __init__(self, nonce: str, room_characters: int, *, with_values: bool) -> None:
+        self._nonce = nonce
+        self._room = room_characters
+        self._with_values = with_values
+        self.blocks: list[Block] = []
+        self.included: list[Future] = []
+
+    def add_all(self, finished: list[Future]) -> None:
+        """Resolved futures one by one, failed ones with all that they took with them."""
+        families: dict[str, list[Future]] = {}
+        for future in finished:
+            failure = future.record.failure
+            if failure is not None and failure.reason is FailureReason.POISONED and failure.cause is not None:
+                families.setdefault(failure.cause, []).append(future)
+        for future in finished:
+            if future.record.failure is not None and future.record.failure.reason is FailureReason.POISONED:
+                continue
+            if future.record.state is FutureState.RESOLVED:
+                self._add_value(future)
+            else:
+                self._add_failure(future, families.pop(future.token, []))
+        for members in families.values():
+            self._add_failure(members[0], members[1:])
+
+    def _add_value(self, future: Future) -> None:
+        blocks = _value_blocks(future) if self._with_values else None
+        size = sum(len(block["text"]) for block in blocks or ())
+        if blocks is None or size > min(MOST_CHARACTERS_A_VALUE, self._room):
+            self._add([text_block(wording.ready(self._nonce, future))], [future])
+        else:
+            self._add([text_block(wording.attached_head(self._nonce, future)), *blocks], [future])
+
+    def _add_failure(self, root: Future, members: list[Future]) -> None:
+        failure = root.record.failure
+        if failure is None:
+            return
+        if root.record.state is FutureState.CANCELLED:
+            text = wording.cancelled(root.token, root.tool_name, failure)
+        else:
+            text = wording.failure(root.token, root.tool_name, failure)
+        clipped = text if len(text) <= MOST_CHARACTERS_A_VALUE else f"{text[:MOST_CHARACTERS_A_VALUE]}…"
+        line = wording.family(self._nonce, clipped, [member.token for member in members])
+        self._add([text_block(line)], [root, *members])
+
+    def _add(self, blocks: list[Block], futures: list[Future]) -> None:
+        size = sum(len(block["text"]) for block in blocks)
+        if size > self._room:
+            return
+        self._room -= size
+        self.blocks += blocks
+        self.included += futures
+
+
+def _value_blocks(future: Future) -> list[Block] | None:
+    """The result as text blocks, or None when it holds anything else."""
+    if future.outcome is None:
+        return None
+    content: list[Block] = text_first(future.outcome.result).get("content") or []
+    if any(block.get("type") != "text" for block in content):
+        return None
+    return [text_block(str(block.get("text", ""))) for block in content]

@@ -1,0 +1,98 @@
+"""A future with everything round it: its arguments, its work in progress, its outcome, and who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from asyncfc_mcp.config.policy import ToolPolicy
+from asyncfc_mcp.core.events import Call
+from asyncfc_mcp.core.record import FutureRecord
+from asyncfc_mcp.core.reference import Reference
+from asyncfc_mcp.core.value import MISSING, Value
+from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.downstream.outcome import Outcome, RpcError
+from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.validation import wraps_result
+
+OnProgress = Callable[[float, float | None, str | None], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running call says it is."""
+
+    done: float
+    total: float | None
+    message: str | None
+
+    def __str__(self) -> str:
+        """In words: `3 of 10 (copying)`."""
+        amount = f"{self.done:g}" if self.total is None else f"{self.done:g} of {self.total:g}"
+        return f"{amount} ({self.message})" if self.message else amount
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the client asked for, references and all."""
+
+    arguments: dict[str, Any] | None
+    """As sent, without the gateway's own arguments."""
+    references: tuple[Reference, ...] = ()
+    needs: Mapping[str, Future] = field(default_factory=dict[str, "Future"])
+    """By the token in the references."""
+    meta: dict[str, Any] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Future:
+    """One call from its arrival until it is forgotten. The scheduler's record says how it stands."""
+
+    call: Call
+    caller: Caller
+    tool: CatalogTool
+    request: Request
+    created_at: float
+    """Seconds since the epoch."""
+    record: FutureRecord = field(init=False)
+    """Set as the scheduler takes the call in."""
+    is_named: bool = False
+    """Whether the client gave it its name, and so holds its token from the start."""
+    is_out: bool = False
+    """Whether the client holds its token."""
+    outcome: Outcome | None = None
+    rpc_error: RpcError | None = None
+    progress: Progress | None = None
+    listeners: list[OnProgress] = field(default_factory=list[OnProgress])
+    """Requests that wait for it and asked for progress."""
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
+    work: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    """Around the downstream request; its deadline is the end of the grace."""
+
+    @property
+    def token(self) -> str:
+        """What the client calls it."""
+        return self.call.token
+
+    @property
+    def policy(self) -> ToolPolicy:
+        """How calls of its tool are treated."""
+        return self.tool.policy
+
+    @property
+    def tool_name(self) -> str:
+        """The tool as the client knows it."""
+        return self.tool.name
+
+    def value(self) -> Value:
+        """What it stands for in arguments; only when it has resolved."""
+        outcome = self.outcome
+        if outcome is None:
+            return Value(None, MISSING, (), wraps_result=False)
+        structured = outcome.structured if outcome.has_structured else MISSING
+        wraps = wraps_result(self.tool.tool.get("outputSchema"))
+        return Value(outcome.text, structured, outcome.block_types, wraps_result=wraps)

@@ -1,0 +1,292 @@
+"""The gateway, usable without MCP: call tools, get tokens, await, read, cancel and list futures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+
+from asyncfc_mcp.config.models import GatewayConfig
+from asyncfc_mcp.core.events import Answered, CancelRequested, Forgotten
+from asyncfc_mcp.core.future import FutureState
+from asyncfc_mcp.core.scheduler import Scheduler
+from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway import wording
+from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.delivery import Delivery
+from asyncfc_mcp.gateway.future import Future, OnProgress
+from asyncfc_mcp.gateway.keeping import Keeper
+from asyncfc_mcp.gateway.preparation import Preparation
+from asyncfc_mcp.gateway.reporting import log_settled
+from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.shaping import names_its_token
+from asyncfc_mcp.gateway.submission import Submission
+from asyncfc_mcp.gateway.table import FutureTable
+from asyncfc_mcp.store.base import FutureStore
+
+SWEEP_S = 30.0
+"""How often expired futures are looked for."""
+POLL_HOLD_S = 2.0
+"""How long a repeated poll waits for a change: polling models come back every second."""
+
+log = structlog.get_logger()
+
+
+class UnknownTool(GatewayError):
+    """No server offers a tool of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Unknown tool: {name}")
+        self.name = name
+
+
+class Withdrawn(GatewayError):
+    """A `sync` call whose turn did not come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller asked for beyond the tool's own arguments."""
+
+    wait_s: float | None = None
+    token: str | None = None
+
+
+class Gateway:
+    """Stands in front of the servers of a configuration.
+
+    Args:
+        config: what the user asked for.
+        pool: the servers' connections; whoever makes the gateway runs it.
+        store: where futures are kept that a client knows of.
+    """
+
+    def __init__(self, config: GatewayConfig, pool: Pool, store: FutureStore) -> None:
+        settings = config.settings
+        self._pool = pool
+        self._ttl_s = settings.ttl_s
+        self._table = FutureTable()
+        self._keeper = Keeper(store, settings.ttl_s)
+        self._store = store
+        preparation = Preparation(embed=settings.embed, converts=settings.schema_ == "union")
+        scheduler = Scheduler(
+            concurrency={entry.key: entry.settings.concurrency or 1 for entry in config.servers},
+            is_strict=settings.order == "strict",
+            stops_unseen=settings.on_unseen_failure == "stop",
+        )
+        self._runner = Runner(scheduler, self._table, pool, preparation, self._keeper)
+        self._runner.listen(log_settled)
+        self._submission = Submission(self._runner, self._table, preparation, max_unsettled=settings.max_unsettled)
+        self._delivery = Delivery(self._runner, piggyback=settings.piggyback)
+        self._polls: dict[tuple[str, str], tuple[FutureState, object]] = {}
+
+    @property
+    def pool(self) -> Pool:
+        """The servers behind the gateway."""
+        return self._pool
+
+    @property
+    def delivery(self) -> Delivery:
+        """What each answer holds."""
+        return self._delivery
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Own every task of the gateway until cancelled."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self._runner.run)
+                tasks.start_soon(self._sweep)
+                task_status.started()
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                await self._store.close()
+
+    # Calls
+
+    async def call(
+        self,
+        caller: Caller,
+        tool: CatalogTool,
+        arguments: dict[str, Any] | None,
+        wishes: Wishes = Wishes(),
+        *,
+        meta: dict[str, Any] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Future:
+        """Call a tool and wait as long as its policy and the caller want; then the future, settled or not.
+
+        The call counts as answered when this returns: a settled future's value must go to the client, else its token.
+
+        Raises:
+            GatewayError: the call was not taken in, or (`sync`) its turn did not come.
+        """
+        self._delivery.open_step(caller)
+        future = await self._submission.submit(caller, tool, arguments, wishes.token, meta)
+        try:
+            with self._heard(future, on_progress):
+                await self._wait_inline(future, wishes)
+            if not future.record.is_settled or names_its_token(future):
+                await self._keeper.let_out(future)
+        except anyio.get_cancelled_exc_class():
+            self._withdraw(future, "its request was cancelled by the client")
+            raise
+        self._answer(future)
+        return future
+
+    def _answer(self, future: Future) -> None:
+        """The answer goes out now: with the value, which the client is told so, or with the token."""
+        is_settled = future.record.is_settled
+        self._runner.send(Answered(future.call.future, time.monotonic(), with_token=not is_settled))
+        self._delivery.answered(future.caller)
+        if is_settled:
+            self._delivery.tell(future)
+            self._forget_unless_known(future)
+
+    def _withdraw(self, future: Future, message: str) -> None:
+        """The call was not answered and nobody waits for it."""
+        now = time.monotonic()
+        self._runner.send(CancelRequested(future.call.future, now, message))
+        self._runner.send(Answered(future.call.future, now, with_token=False))
+
+    async def _wait_inline(self, future: Future, wishes: Wishes) -> None:
+        policy = future.policy
+        if policy.mode == "sync":
+            await self._wait_in_turn(future)
+            return
+        cap_s = future.caller.cap_s
+        if wishes.wait_s is not None:
+            wait_s = min(wishes.wait_s, cap_s)
+        elif policy.mode == "async":
+            wait_s = 0.0
+        elif policy.waits_for_failure:
+            wait_s = cap_s
+        else:
+            wait_s = min(self._delivery.inline_wait_s(future), cap_s)
+        if wait_s > 0:
+            with anyio.move_on_after(wait_s):
+                await future.settled.wait()
+        await self._delivery.hold(future)
+
+    async def _wait_in_turn(self, future: Future) -> None:
+        """Wait as without a gateway; only a turn that does not come ends it."""
+        cap_s = future.caller.cap_s
+        with anyio.move_on_after(cap_s):
+            await future.settled.wait()
+        if future.record.state is FutureState.PENDING:
+            waits = self.why_it_waits(future)
+            message = wording.withdrawn(future.tool_name, waits, cap_s)
+            self._withdraw(future, message)
+            raise Withdrawn(message)
+        await future.settled.wait()
+
+    # Futures
+
+    def get(self, caller: Caller, token: str) -> Future:
+        """The future under a token.
+
+        Raises:
+            UnknownToken: there is none that the caller may see.
+        """
+        return self._table.get(caller, token)
+
+    def futures(self, caller: Caller) -> list[Future]:
+        """Every future whose token the caller holds, oldest first."""
+        return list(self._table.of_caller(caller))
+
+    def why_it_waits(self, future: Future) -> str:
+        """Behind which call, for which label or value; empty when it does not wait."""
+        if not self._runner.knows(future):
+            return ""
+        blockers = self._runner.scheduler.blockers(future.call.future)
+        tokens = {one.future: self._table.by_identity(one.future).token for one in blockers if one.future is not None}
+        return wording.why_it_waits(blockers, tokens)
+
+    async def wait(
+        self,
+        futures: Sequence[Future],
+        mode: Literal["all", "any"],
+        timeout_s: float,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Wait until all or any of the futures have settled, or the time is over; being cancelled cancels no call."""
+        with anyio.move_on_after(timeout_s):
+            if mode == "any" and len(futures) > 1:
+                await _any_settled(futures)
+                return
+            for future in futures:
+                with self._heard(future, on_progress):
+                    await future.settled.wait()
+
+    async def hold_poll(self, caller: Caller, future: Future) -> None:
+        """Slow down a caller who asks again about what has not changed."""
+        key = (caller.scope, future.call.future)
+        seen = (future.record.state, future.progress)
+        if self._polls.get(key) == seen and not future.record.is_settled:
+            with anyio.move_on_after(POLL_HOLD_S):
+                await future.settled.wait()
+        if future.record.is_settled:
+            self._polls.pop(key, None)
+        else:
+            self._polls[key] = (future.record.state, future.progress)
+
+    def cancel(self, futures: Sequence[Future], reason: str) -> None:
+        """Stop calls: those that have not started at once, the others when their server agrees or the grace is over."""
+        for future in futures:
+            self._runner.send(CancelRequested(future.call.future, time.monotonic(), reason))
+            if future.record.is_settled:
+                self._delivery.tell(future)
+
+    # Housekeeping
+
+    @contextmanager
+    def _heard(self, future: Future, on_progress: OnProgress | None) -> Generator[None]:
+        if on_progress is None:
+            yield
+            return
+        future.listeners.append(on_progress)
+        try:
+            yield
+        finally:
+            future.listeners.remove(on_progress)
+
+    def _forget_unless_known(self, future: Future) -> None:
+        """Forget a call that no token was ever given out for: nobody can ask for it again."""
+        if not future.is_out and not future.is_named and future.record.is_forgettable:
+            self._forget(future)
+
+    def _forget(self, future: Future) -> None:
+        self._runner.send(Forgotten(future.call.future, time.monotonic()))
+        self._delivery.drop(future)
+        self._table.remove(future)
+        self._polls = {key: seen for key, seen in self._polls.items() if key[1] != future.call.future}
+
+    async def _sweep(self) -> None:
+        while True:
+            await anyio.sleep(min(SWEEP_S, self._ttl_s))
+            expired_before = time.monotonic() - self._ttl_s
+            for future in self._table:
+                record = future.record
+                if not record.is_forgettable or record.settled_at is None:
+                    continue
+                if not (future.is_out or future.is_named) or record.settled_at <= expired_before:
+                    self._forget(future)
+                    await self._keeper.forget(future)
+
+
+async def _any_settled(futures: Sequence[Future]) -> None:
+    async with anyio.create_task_group() as waiting:
+
+        async def wait_for(future: Future) -> None:
+            await future.settled.wait()
+            waiting.cancel_scope.cancel()
+
+        for future in futures:
+            waiting.start_soon(wait_for, future)

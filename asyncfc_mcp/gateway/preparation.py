@@ -1,0 +1,76 @@
+"""Arguments on their way: what can be said of them at submit, and what the server gets at dispatch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asyncfc_mcp.core.reference import ArgumentFault, mentions_tokens
+from asyncfc_mcp.core.substitution import substitute
+from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.gateway.future import Future, Request
+from asyncfc_mcp.gateway.validation import ToolSchema
+
+
+class InvalidArguments(ArgumentFault):
+    """The arguments do not fit the tool's own schema."""
+
+
+class Preparation:
+    """Knows the schemas of the tools.
+
+    Args:
+        embed: whether `${fut_x}` inside a longer text is replaced.
+        converts: whether text that spells the wanted JSON is converted, since clients were shown a union with text.
+    """
+
+    def __init__(self, *, embed: bool, converts: bool) -> None:
+        self.embed = embed
+        self._converts = converts
+        self._schemas: dict[tuple[str, str], tuple[dict[str, Any], ToolSchema]] = {}
+
+    def schema(self, tool: CatalogTool) -> ToolSchema:
+        """The schema of a tool, compiled once for as long as its server lists it unchanged."""
+        raw = tool.input_schema
+        key = (tool.server, tool.own_name)
+        known = self._schemas.get(key)
+        if known is None or known[0] is not raw:
+            known = self._schemas[key] = (raw, ToolSchema(raw))
+        return known[1]
+
+    def check_submitted(self, tool: CatalogTool, request: Request) -> None:
+        """Check what can be known of a call whose references have no values yet.
+
+        Raises:
+            InvalidArguments: it can never fit.
+        """
+        places = {reference.at for reference in request.references}
+        problem = self.schema(tool).check_submitted(request.arguments or {}, places)
+        if problem is not None:
+            raise InvalidArguments(problem.argument, problem.fact)
+
+    def final_arguments(self, future: Future) -> dict[str, Any] | None:
+        """What the server gets.
+
+        Raises:
+            ArgumentFault: a value does not fit its place.
+        """
+        request = future.request
+        arguments = request.arguments
+        if arguments is None:
+            return None
+        schema = self.schema(future.tool)
+        if mentions_tokens(arguments):
+            values = {token: need.value() for token, need in request.needs.items()}
+            arguments = substitute(arguments, request.references, values, schema.slot_of, embed=self.embed)
+        if self._converts and future.policy.mode != "sync":
+            arguments = schema.convertible(arguments)
+        if request.references and (problem := schema.check_final(arguments)) is not None:
+            raise InvalidArguments(problem.argument, _with_tokens(problem.fact, problem.argument, request))
+        return arguments
+
+
+def _with_tokens(fact: str, argument: str, request: Request) -> str:
+    """Say which reference filled the place that does not fit."""
+    top = argument.split(".", 1)[0].split("[", 1)[0]
+    texts = sorted({reference.text for reference in request.references if str(reference.at[0]) == top})
+    return f"{fact} (filled in from {', '.join(texts)})" if texts else fact

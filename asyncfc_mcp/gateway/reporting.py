@@ -1,0 +1,29 @@
+"""One log line for each future that settles: what ran where, how long it waited and ran, and why it ended so."""
+
+from __future__ import annotations
+
+import structlog
+
+from asyncfc_mcp.core.future import SETTLED, Move
+from asyncfc_mcp.gateway.future import Future
+
+log = structlog.get_logger()
+
+
+def log_settled(move: Move, future: Future) -> None:
+    """Write the line; it holds no argument and no value, since both may be secret."""
+    if move.to_state not in SETTLED:
+        return
+    record = future.record
+    started_at = record.started_at if record.started_at is not None else move.at
+    log.info(
+        "future_settled",
+        token=future.token,
+        tool=future.policy.tool,
+        server=future.policy.server,
+        scope=future.caller.scope,
+        state=str(move.to_state),
+        waited_s=round(started_at - record.arrived_at, 4),
+        ran_s=round(move.at - started_at, 4),
+        why=str(move.failure.reason) if move.failure is not None else None,
+    )

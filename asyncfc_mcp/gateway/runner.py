@@ -1,0 +1,192 @@
+"""The shell round the scheduler: it alone feeds it events, and carries out its commands in a task for each call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup, TaskStatus
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
+
+from asyncfc_mcp.core.commands import CancelDownstream, Command, Dispatch
+from asyncfc_mcp.core.events import Ended, Event, Finished, Submitted
+from asyncfc_mcp.core.future import SETTLED, Failure, FailureReason, Move
+from asyncfc_mcp.core.reference import ArgumentFault
+from asyncfc_mcp.core.scheduler import Scheduler
+from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable, Outcome, RpcError
+from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.future import Future, Progress
+from asyncfc_mcp.gateway.keeping import Keeper
+from asyncfc_mcp.gateway.preparation import Preparation
+from asyncfc_mcp.gateway.table import FutureTable
+
+_ATTEMPTS = 3
+"""For tools known to be read-only or idempotent, when their server is lost."""
+
+MoveListener = Callable[[Move, Future], None]
+
+log = structlog.get_logger()
+
+
+class Runner:
+    """Owns the scheduler. `send` runs to its end without awaiting, so events never overlap and need no lock."""
+
+    def __init__(
+        self, scheduler: Scheduler, table: FutureTable, pool: Pool, preparation: Preparation, keeper: Keeper
+    ) -> None:
+        self.scheduler = scheduler
+        self._table = table
+        self._pool = pool
+        self._preparation = preparation
+        self._keeper = keeper
+        self._listeners: list[MoveListener] = []
+        self._events: deque[Event] = deque()
+        self._is_handling = False
+        self._tasks: TaskGroup | None = None
+
+    def listen(self, listener: MoveListener) -> None:
+        """Have every move reported; a listener must neither await nor raise."""
+        self._listeners.append(listener)
+
+    def knows(self, future: Future) -> bool:
+        """Whether the scheduler still holds the future."""
+        return future.call.future in self.scheduler.records
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Own the tasks of all calls until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            task_status.started()
+            await anyio.sleep_forever()
+
+    def send(self, event: Event) -> None:
+        """Feed one event to the scheduler and carry out what it asks for."""
+        self._events.append(event)
+        if self._is_handling:
+            return
+        self._is_handling = True
+        try:
+            while self._events:
+                event = self._events.popleft()
+                commands = self.scheduler.handle(event)
+                if isinstance(event, Submitted):
+                    self._table.by_identity(event.call.future).record = self.scheduler.record(event.call.future)
+                for command in commands:
+                    self._carry_out(command)
+        finally:
+            self._is_handling = False
+
+    def _carry_out(self, command: Command) -> None:
+        future = self._table.by_identity(command.future)
+        match command:
+            case Dispatch():
+                if self._tasks is not None:
+                    self._tasks.start_soon(self._run_call, future)
+            case CancelDownstream():
+                future.work.deadline = anyio.current_time() + future.policy.cancel_grace_s
+                future.cancel_requested.set()
+            case Move():
+                self._report(command, future)
+
+    def _report(self, move: Move, future: Future) -> None:
+        log.debug("future_moved", token=future.token, from_state=move.from_state, to_state=move.to_state)
+        for listener in self._listeners:
+            listener(move, future)
+        if move.to_state in SETTLED:
+            future.settled.set()
+            if self._tasks is not None:
+                self._tasks.start_soon(self._keeper.keep_if_out, future)
+
+    # One call
+
+    async def _run_call(self, future: Future) -> None:
+        clock = asyncio.get_running_loop().call_later(future.policy.timeout_s, self._time_out, future)
+        failure: Failure | None = None
+        try:
+            with future.work:
+                failure = await self._outcome(future)
+        finally:
+            clock.cancel()
+        if future.work.cancelled_caught:
+            self._give_up(future)
+        else:
+            self.send(Finished(future.call.future, time.monotonic(), failure))
+
+    async def _outcome(self, future: Future) -> Failure | None:
+        """Call downstream; None when the future has a value now."""
+        try:
+            arguments = self._preparation.final_arguments(future)
+            await self._keeper.keep_if_out(future)
+            future.outcome = await self._call_downstream(future, arguments)
+        except GatewayError as error:
+            future.rpc_error = error if isinstance(error, RpcError) else None
+            return Failure(_reason(error), str(error))
+        except Exception as error:  # a fault of ours in one call must not end all the others
+            log.exception("call_broke", token=future.token, tool=future.tool_name)
+            return Failure(FailureReason.INTERNAL, f"the gateway itself failed ({type(error).__name__}); see its log")
+        if future.outcome.is_error:
+            return Failure(FailureReason.TOOL_ERROR, future.outcome.text or "the tool says that it failed")
+        return None
+
+    async def _call_downstream(self, future: Future, arguments: dict[str, object] | None) -> Outcome:
+        connection = self._pool.connection(future.policy.server)
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(DownstreamLost),
+            stop=stop_after_attempt(_ATTEMPTS if future.policy.may_repeat else 1),
+            sleep=anyio.sleep,
+            reraise=True,
+        )
+
+        async def note_progress(progress: float, total: float | None, message: str | None) -> None:
+            await self._note_progress(future, Progress(progress, total, message))
+
+        async def call() -> Outcome:
+            return await connection.call_tool(
+                future.policy.tool,
+                arguments,
+                meta=future.request.meta,
+                on_progress=note_progress,
+                cancel_requested=future.cancel_requested,
+            )
+
+        return await attempts(call)
+
+    async def _note_progress(self, future: Future, progress: Progress) -> None:
+        future.progress = progress
+        for listener in list(future.listeners):
+            await listener(progress.done, progress.total, progress.message)
+
+    def _time_out(self, future: Future) -> None:
+        message = f"it ran longer than {future.policy.timeout_s:g} s; it may still take effect"
+        failure = Failure(FailureReason.TIMED_OUT, message)
+        self.send(Finished(future.call.future, time.monotonic(), failure, has_ended=False))
+
+    def _give_up(self, future: Future) -> None:
+        log.warning(
+            "labels_released_early",
+            token=future.token,
+            tool=future.tool_name,
+            server=future.policy.server,
+            grace_s=future.policy.cancel_grace_s,
+            risk="the server never confirmed the cancellation: the call may still be at work beside later ones",
+        )
+        self.send(Ended(future.call.future, time.monotonic()))
+
+
+def _reason(error: GatewayError) -> FailureReason:
+    match error:
+        case ArgumentFault():
+            return FailureReason.BAD_SUBSTITUTION
+        case DownstreamLost():
+            return FailureReason.DOWNSTREAM_LOST
+        case RpcError():
+            return FailureReason.RPC_ERROR
+        case DownstreamUnavailable():
+            return FailureReason.UNAVAILABLE
+        case _:
+            return FailureReason.DOWNSTREAM_ERROR

@@ -1,0 +1,127 @@
+"""All futures of this process, found by token for those who may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from asyncfc_mcp.core.token import closest, is_mistyped
+from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.future import Future
+
+_MOST_SHOWN = 10
+
+
+class UnknownToken(GatewayError):
+    """A token that names no future which this caller may see."""
+
+    def __init__(self, token: str, live: list[str], argument: str = "") -> None:
+        known = ", ".join(live[-_MOST_SHOWN:]) or "none"
+        more = f" (the newest {_MOST_SHOWN} of {len(live)})" if len(live) > _MOST_SHOWN else ""
+        meant = closest(token, live)
+        fact = "is mistyped" if is_mistyped(token) else "is not known: it never existed or has expired"
+        hint = f" Did you mean {meant}?" if meant else ""
+        place = f"{argument}: " if argument else ""
+        super().__init__(f"{place}{token} {fact}.{hint} Your live tokens: {known}{more}.")
+        self.token = token
+
+
+class NameTaken(GatewayError):
+    """`_as` asks for a name that a live future of the scope has."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(f"_as: {token} already names a live future; choose another name, or use {token} for its value")
+        self.token = token
+
+
+class FutureTable:
+    """The futures that have not been forgotten."""
+
+    def __init__(self) -> None:
+        self._futures: dict[str, Future] = {}
+        self._minted: dict[str, Future] = {}
+        self._named: dict[tuple[str, str], Future] = {}
+        self._named_by_principal: dict[tuple[str, str], Future] = {}
+
+    def add(self, future: Future) -> None:
+        """Enter a future.
+
+        Raises:
+            NameTaken: another one of the scope has its name.
+        """
+        caller = future.caller
+        if not future.is_named:
+            self._minted[future.token] = future
+        elif (caller.scope, future.token) in self._named:
+            raise NameTaken(future.token)
+        else:
+            self._named[caller.scope, future.token] = future
+            self._named_by_principal[caller.principal, future.token] = future
+        self._futures[future.call.future] = future
+
+    def remove(self, future: Future) -> None:
+        """Forget a future."""
+        caller = future.caller
+        del self._futures[future.call.future]
+        if not future.is_named:
+            del self._minted[future.token]
+            return
+        del self._named[caller.scope, future.token]
+        if self._named_by_principal.get((caller.principal, future.token)) is future:
+            del self._named_by_principal[caller.principal, future.token]
+
+    def holds(self, future: str) -> bool:
+        """Whether that identity is in use."""
+        return future in self._futures
+
+    def has_name(self, caller: Caller, token: str) -> bool:
+        """Whether a future of the caller's scope bears that name."""
+        return (caller.scope, token) in self._named
+
+    def by_identity(self, future: str) -> Future:
+        """The future that the scheduler speaks of."""
+        return self._futures[future]
+
+    def find(self, caller: Caller, token: str) -> Future | None:
+        """The future that this caller means by a token, or None when there is none for them to see.
+
+        Names are looked up in the caller's scope first; a known principal finds those of its other scopes too, since
+        some hosts open a session for every call.
+        """
+        minted = self._minted.get(token)
+        if minted is not None and minted.caller.principal == caller.principal:
+            return minted
+        named = self._named.get((caller.scope, token))
+        if named is None and not caller.is_anonymous:
+            named = self._named_by_principal.get((caller.principal, token))
+        return named
+
+    def get(self, caller: Caller, token: str, argument: str = "") -> Future:
+        """The future that this caller means by a token.
+
+        Raises:
+            UnknownToken: there is none for them to see.
+        """
+        found = self.find(caller, token)
+        if found is None:
+            raise UnknownToken(token, self.live_tokens(caller), argument)
+        return found
+
+    def of_caller(self, caller: Caller) -> Iterator[Future]:
+        """The futures whose tokens the caller holds, oldest first: of the scope where callers are anonymous."""
+        for future in self._futures.values():
+            mine = future.caller.scope == caller.scope if caller.is_anonymous else True
+            if mine and future.caller.principal == caller.principal and (future.is_out or future.is_named):
+                yield future
+
+    def live_tokens(self, caller: Caller) -> list[str]:
+        """The tokens that the caller may use, oldest first."""
+        return [future.token for future in self.of_caller(caller)]
+
+    def __iter__(self) -> Iterator[Future]:
+        """Every future, oldest first."""
+        return iter(list(self._futures.values()))
+
+    def __len__(self) -> int:
+        """How many futures there are."""
+        return len(self._futures)

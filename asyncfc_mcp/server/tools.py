@@ -1,0 +1,321 @@
+"""The gateway's own tools: what they are called, what they say to a model, and what they answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from asyncfc_mcp.core.future import FutureState
+from asyncfc_mcp.core.reference import JsonPath, find_references
+from asyncfc_mcp.core.token import normalise
+from asyncfc_mcp.core.value import ANY_SLOT, select
+from asyncfc_mcp.downstream.status import ConnectionState
+from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway import wording
+from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.future import Future, OnProgress
+from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
+from asyncfc_mcp.gateway.table import UnknownToken
+
+LONGEST_PART_CHARACTERS = 20_000
+"""What `get_future` gives at once when no limit is asked for."""
+
+_FUTURES = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": 'Tokens, or parts such as "fut_x/items/0". Empty: all that is unsettled.',
+}
+
+
+class BadToolArgument(GatewayError):
+    """An argument of one of our own tools that cannot be used."""
+
+    def __init__(self, tool: str, argument: str, value: object, allowed: str) -> None:
+        shown = json.dumps(value, default=str)[:80]
+        super().__init__(f"{tool}: {argument} is {shown}; allowed: {allowed}")
+        self.argument = argument
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer of one of our tools, and the futures whose end it tells."""
+
+    content: list[Block]
+    futures: Sequence[Future] = ()
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A future that was asked for, or a part of its value."""
+
+    future: Future
+    path: JsonPath
+    text: str
+
+
+def own_tools() -> list[dict[str, Any]]:
+    """The tools as clients see them."""
+    return [
+        _tool(
+            "await_future",
+            "Wait for futures to settle and get their values, all in one call. The wait is on the server: do not poll. "
+            "A time-out is no error and cancels nothing.",
+            {
+                "futures": _FUTURES,
+                "mode": {"type": "string", "enum": ["all", "any"], "description": "any: return with the first."},
+                "timeout_s": {
+                    "type": "number",
+                    "minimum": 0,
+                    "description": "Seconds; cut to what your client allows.",
+                },
+            },
+            is_read_only=True,
+        ),
+        _tool(
+            "get_future",
+            "Look at one future without waiting: its state, why it waits, its progress, and its value or a part of it. "
+            "To wait, use await_future.",
+            {
+                "future": {"type": "string", "description": 'A token, or a part such as "fut_x/items/0".'},
+                "path": {"type": "string", "description": "JSON Pointer into the value, such as /items/0."},
+                "offset": {"type": "integer", "minimum": 0, "description": "First character wanted."},
+                "limit": {"type": "integer", "minimum": 1, "description": "How many characters."},
+            },
+            required=["future"],
+            is_read_only=True,
+        ),
+        _tool(
+            "cancel_future",
+            "Stop calls whose results are not needed any more. What has settled stays as it is.",
+            {"futures": _FUTURES | {"description": "Tokens."}, "reason": {"type": "string"}},
+            required=["futures"],
+            is_read_only=False,
+        ),
+        _tool(
+            "list_futures",
+            "List your futures and their states, and the servers that are not available.",
+            {"state": {"type": "string", "enum": ["unsettled", *FutureState], "description": "Only these."}},
+            is_read_only=True,
+        ),
+    ]
+
+
+def _tool(
+    name: str, description: str, properties: dict[str, Any], *, is_read_only: bool, required: Sequence[str] = ()
+) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        schema["required"] = list(required)
+    hints = {"readOnlyHint": True} if is_read_only else {"readOnlyHint": False, "destructiveHint": True}
+    return {
+        "name": name,
+        "description": description,
+        "inputSchema": schema,
+        "annotations": hints | {"openWorldHint": False},
+        "_meta": {"anthropic/alwaysLoad": True},
+    }
+
+
+class OwnTools:
+    """Answers calls of the gateway's own tools."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._by_name: dict[str, Callable[[Caller, Mapping[str, Any], OnProgress | None], Awaitable[Told]]] = {
+            "await_future": self._await,
+            "get_future": self._get,
+            "cancel_future": self._cancel,
+            "list_futures": self._list,
+        }
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a tool is ours."""
+        return name in self._by_name
+
+    async def call(
+        self, caller: Caller, name: str, arguments: Mapping[str, Any] | None, on_progress: OnProgress | None
+    ) -> dict[str, Any]:
+        """Answer one call, as the result on the wire.
+
+        Raises:
+            GatewayError: the arguments are of no use.
+        """
+        told = await self._by_name[name](caller, arguments or {}, on_progress)
+        for future in told.futures:
+            self._gateway.delivery.tell(future)
+        return {"content": told.content, **({"isError": True} if told.is_error else {})}
+
+    # await_future
+
+    async def _await(self, caller: Caller, arguments: Mapping[str, Any], on_progress: OnProgress | None) -> Told:
+        mode = arguments.get("mode") or "all"
+        if mode not in ("all", "any"):
+            raise BadToolArgument("await_future", "mode", mode, '"all" or "any"')
+        timeout_s = min(_number("await_future", "timeout_s", arguments.get("timeout_s"), caller.cap_s), caller.cap_s)
+        wanted = self._wanted(caller, "await_future", arguments.get("futures"))
+        if not wanted:
+            return Told([text_block("Nothing is unsettled.")])
+        await self._gateway.wait([one.future for one in wanted], mode, timeout_s, on_progress)
+        settled = [one for one in wanted if one.future.record.is_settled]
+        pending = [one for one in wanted if not one.future.record.is_settled]
+        if len(wanted) == 1 and settled:
+            blocks, is_error = _result(wanted[0])
+            return Told(blocks, [wanted[0].future], is_error)
+        content = [block for one in settled for block in self._headed(one)]
+        if pending and (mode == "all" or not settled):
+            lines = [self._line(one.future) for one in pending]
+            content.append(text_block(wording.await_timed_out(timeout_s, lines)))
+        elif pending:
+            content.append(text_block("Unsettled: " + ", ".join(one.text for one in pending)))
+        return Told(content, [one.future for one in settled])
+
+    def _headed(self, one: Wanted) -> list[Block]:
+        blocks, _ = _result(one)
+        future = one.future
+        head = f"=== {one.text} ({future.policy.server}: {future.tool_name}) {future.record.state} ==="
+        return [text_block(head), *blocks]
+
+    def _wanted(self, caller: Caller, tool: str, futures: object) -> list[Wanted]:
+        texts = _tokens(tool, futures)
+        if not texts:
+            return [Wanted(one, (), one.token) for one in self._gateway.futures(caller) if not one.record.is_settled]
+        wanted = {text: self._find(caller, tool, text) for text in texts}
+        distinct: dict[tuple[str, JsonPath], Wanted] = {}
+        for one in wanted.values():
+            distinct.setdefault((one.future.call.future, one.path), one)
+        return list(distinct.values())
+
+    def _find(self, caller: Caller, tool: str, text: str) -> Wanted:
+        def exists(token: str) -> bool:
+            try:
+                self._gateway.get(caller, token)
+            except UnknownToken:
+                return False
+            return True
+
+        whole = normalise(text)
+        if whole is not None and exists(whole):
+            return Wanted(self._gateway.get(caller, whole), (), whole)
+        written = text if text.strip(" `<>").lower().startswith("fut_") else f"fut_{text.strip()}"
+        references = [one for one in find_references({"futures": written}, exists=exists) if not one.is_embedded]
+        if references:
+            reference = references[0]
+            return Wanted(self._gateway.get(caller, reference.token), reference.path, reference.text.strip(" `<>"))
+        token = normalise(written.split("/", 1)[0].split(".", 1)[0])
+        if token is None:
+            raise BadToolArgument(tool, "futures", text, 'tokens such as "fut_search_8k2m4x7qa"')
+        self._gateway.get(caller, token)
+        raise BadToolArgument(tool, "futures", text, f'{token}, or a part of it such as "{token}/key/0"')
+
+    def _line(self, future: Future) -> str:
+        return wording.state_in_words(future, self._gateway.why_it_waits(future))
+
+    # get_future
+
+    async def _get(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Told:
+        text = arguments.get("future")
+        if not isinstance(text, str):
+            raise BadToolArgument("get_future", "future", text, "one token")
+        path = arguments.get("path") or ""
+        if not isinstance(path, str) or (path and not path.startswith(("/", ".", "["))):
+            raise BadToolArgument("get_future", "path", path, "a JSON Pointer such as /items/0")
+        one = self._find(caller, "get_future", text + path)
+        await self._gateway.hold_poll(caller, one.future)
+        line = text_block(self._line(one.future))
+        if not one.future.record.is_settled:
+            return Told([line])
+        offset = int(_number("get_future", "offset", arguments.get("offset"), 0))
+        limit = int(_number("get_future", "limit", arguments.get("limit"), LONGEST_PART_CHARACTERS))
+        is_whole = arguments.get("offset") is None and arguments.get("limit") is None
+        blocks, is_error = _result(one)
+        if is_whole and sum(len(str(block.get("text", ""))) for block in blocks) <= LONGEST_PART_CHARACTERS:
+            return Told([line, *blocks], [one.future], is_error)
+        whole = "\n".join(str(block["text"]) for block in blocks if block.get("type") == "text")
+        part = whole[offset : offset + min(limit, LONGEST_PART_CHARACTERS)]
+        note = f"Characters {offset} to {offset + len(part)} of {len(whole)}."
+        return Told([line, text_block(note), text_block(part)], [one.future], is_error)
+
+    # cancel_future and list_futures
+
+    async def _cancel(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Told:
+        texts = _tokens("cancel_future", arguments.get("futures"))
+        if not texts:
+            raise BadToolArgument("cancel_future", "futures", arguments.get("futures"), "at least one token")
+        futures = [one.future for one in self._wanted(caller, "cancel_future", texts)]
+        was_settled = {future.call.future for future in futures if future.record.is_settled}
+        reason = arguments.get("reason")
+        self._gateway.cancel(futures, str(reason) if reason else "cancelled with cancel_future")
+        lines = [
+            f"{self._line(one)}{' already: unchanged' if one.call.future in was_settled else ''}" for one in futures
+        ]
+        return Told([text_block("\n".join(lines))])
+
+    async def _list(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Told:
+        state = arguments.get("state")
+        if state is not None and state not in ("unsettled", *FutureState):
+            raise BadToolArgument("list_futures", "state", state, ", ".join(["unsettled", *FutureState]))
+        futures = [one for one in self._gateway.futures(caller) if _has_state(one, state)]
+        lines = [self._line(future) for future in futures] or ["No futures."]
+        lines += [
+            wording.server_in_words(key, status)
+            for key, status in self._gateway.pool.statuses().items()
+            if status.state is not ConnectionState.READY
+        ]
+        lines += [str(collision) for collision in self._gateway.pool.catalog.collisions]
+        return Told([text_block("\n".join(lines))])
+
+
+def _has_state(future: Future, state: str | None) -> bool:
+    if state is None:
+        return True
+    return not future.record.is_settled if state == "unsettled" else future.record.state == state
+
+
+def _result(one: Wanted) -> tuple[list[Block], bool]:
+    """The value of a settled future in the shape of an inline result, or how it failed."""
+    future = one.future
+    outcome = future.outcome
+    state = future.record.state
+    failure = future.record.failure
+    if outcome is not None and state is not FutureState.CANCELLED and (failure is None or outcome.is_error):
+        if one.path:
+            part = select(future.value(), one.path, ANY_SLOT, token=future.token)
+            return [text_block(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False))], False
+        return text_first(outcome.result).get("content") or [], outcome.is_error
+    if state is FutureState.CANCELLED or failure is None:
+        return [text_block(wording.cancelled(future.token, future.tool_name, failure))], True
+    return [text_block(wording.failure(future.token, future.tool_name, failure))], True
+
+
+def _tokens(tool: str, futures: object) -> list[str]:
+    """One token, several, or a JSON list in a string, as a list."""
+    if futures is None or futures == "":
+        return []
+    if isinstance(futures, str):
+        stripped = futures.strip()
+        if not stripped.startswith("["):
+            return [part for part in (piece.strip() for piece in stripped.split(",")) if part]
+        try:
+            futures = json.loads(stripped)
+        except ValueError:
+            raise BadToolArgument(tool, "futures", stripped, "a list of tokens") from None
+    listed = cast("list[object]", futures) if isinstance(futures, list) else [None]
+    if not all(isinstance(one, str) for one in listed):
+        raise BadToolArgument(tool, "futures", cast("object", futures), "a list of tokens")
+    return cast("list[str]", listed)
+
+
+def _number(tool: str, argument: str, value: object, default: float) -> float:
+    if value is None:
+        return default
+    try:
+        number = float(cast("str", value))
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number < float("inf"):
+        raise BadToolArgument(tool, argument, value, "a number that is not negative")
+    return number

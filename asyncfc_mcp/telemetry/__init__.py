@@ -1,0 +1,1 @@
+"""What the gateway says about itself to the people who run it."""

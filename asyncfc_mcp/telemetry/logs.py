@@ -1,0 +1,39 @@
+"""Logs: structlog events on stderr, lines for people on a terminal and JSON otherwise. stdout belongs to MCP."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def configure_logs(level: str = "info", stream: TextIO | None = None) -> None:
+    """Send our events, and the warnings of the libraries below us, to `stream` (stderr when None)."""
+    target = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=not target.isatty()),
+            structlog.processors.format_exc_info,
+            _renderer(target),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(target),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=target, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", force=True)
+    # The SDK's own loggers quote messages of clients and servers, which may hold secrets: ours say what matters.
+    for name in ("mcp", "client", "httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _renderer(target: TextIO) -> structlog.types.Processor:
+    if target.isatty():
+        return structlog.dev.ConsoleRenderer(colors=True)
+    return structlog.processors.JSONRenderer()

@@ -1,0 +1,1 @@
+"""How clients reach the gateway. All transports run the same handlers."""

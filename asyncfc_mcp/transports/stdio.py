@@ -1,0 +1,159 @@
+"""MCP over this process's stdin and stdout.
+
+Two threads do the blocking reads and writes, so that neither a silent nor a slow client can hold the event loop or our
+end: the SDK's own transport cannot be left while a read blocks. While we serve, file descriptor 1 leads to stderr, so
+that nothing but MCP ever reaches the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import threading
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from io import FileIO
+from typing import Any, BinaryIO, cast
+
+import anyio
+import mcp_types as types
+import structlog
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
+
+from asyncfc_mcp.clients.limits import limits_of
+from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.server.handlers import Context, Handlers, Identify
+
+PRINCIPAL = "local"
+_FLUSH_S = 0.2
+"""How long the last answers may take to be written when we end."""
+_LONGEST_SCOPE = 200
+
+log = structlog.get_logger()
+
+
+async def serve_stdio(handlers: Handlers) -> None:
+    """Serve the client that started this process, until it closes our stdin."""
+    with _claimed_descriptors() as (source, sink):
+        async with client_streams(source, sink) as (incoming, outgoing):
+            await handlers.server.run(incoming, outgoing, handlers.options)
+
+
+def identify_by(await_cap_s: float | None) -> Identify:
+    """The caller behind a request on stdio: one user, and the scope that the client names if it splits its calls."""
+
+    def identify(context: Context) -> Caller:
+        client = context.session.client_params
+        limits = limits_of(client.client_info.name if client is not None else None)
+        part = (context.meta or {}).get("asyncfc/scope")
+        return Caller(
+            principal=PRINCIPAL,
+            scope=f"{PRINCIPAL}/{part[:_LONGEST_SCOPE]}" if isinstance(part, str) else PRINCIPAL,
+            cap_s=await_cap_s if await_cap_s is not None else limits.cap_s,
+            output_characters=limits.output_characters,
+        )
+
+    return identify
+
+
+@contextmanager
+def _claimed_descriptors() -> Generator[tuple[BinaryIO, BinaryIO]]:
+    """Descriptors 0 and 1 for MCP alone: anybody else reads nothing and writes to stderr."""
+    source, sink = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    try:
+        # closefd=False: a thread may still block on either when we leave
+        yield os.fdopen(source, "rb", closefd=False), cast("BinaryIO", FileIO(sink, "wb", closefd=False))
+    finally:
+        os.dup2(sink, 1)
+
+
+@asynccontextmanager
+async def client_streams(source: BinaryIO, sink: BinaryIO) -> AsyncGenerator[tuple[Any, Any]]:
+    """The messages of a client on `source`, and the way to answer it on `sink`; one JSON-RPC message a line."""
+    loop = asyncio.get_running_loop()
+    to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](float("inf"))
+    outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](0)
+    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def take(line: bytes | None) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            if line is None:
+                to_server.close()
+            elif line.strip():
+                _accept(line, to_server.send_nowait, lines)
+
+    def read() -> None:
+        with suppress(OSError, ValueError, RuntimeError):  # the client or our loop is gone: either way nothing comes
+            for line in source:
+                loop.call_soon_threadsafe(take, line)
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(take, None)
+
+    def write() -> None:
+        try:
+            while (line := lines.get()) is not None:
+                _write_whole(sink, line)
+        except OSError:
+            log.info("client_gone")
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(take, None)
+
+    async def send() -> None:
+        async with from_server:
+            async for message in from_server:
+                lines.put(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+
+    writer = threading.Thread(target=write, name="stdout", daemon=True)
+    writer.start()
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(send)
+        try:
+            yield incoming, outgoing
+        finally:
+            tasks.cancel_scope.cancel()
+            to_server.close()
+            incoming.close()
+            outgoing.close()
+            lines.put(None)
+            with anyio.move_on_after(_FLUSH_S, shield=True):
+                await anyio.to_thread.run_sync(writer.join, _FLUSH_S, abandon_on_cancel=True)
+
+
+def _accept(line: bytes, deliver: Any, answers: queue.SimpleQueue[bytes | None]) -> None:
+    """Hand a message on, or answer it with what is wrong with it: a request must never wait for ever."""
+    try:
+        deliver(SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False)))
+    except ValidationError as error:
+        fault = str(error.errors(include_url=False, include_input=False)[0]["msg"])
+        log.warning("client_message_refused", fault=fault, size_bytes=len(line))
+        refusal = {"jsonrpc": "2.0", "id": _request_id(line), "error": {"code": _code(fault), "message": fault}}
+        answers.put(json.dumps(refusal).encode() + b"\n")
+
+
+def _code(fault: str) -> int:
+    return types.PARSE_ERROR if "Invalid JSON" in fault else types.INVALID_REQUEST
+
+
+def _request_id(line: bytes) -> int | str | None:
+    """The id of a message that cannot be used as a whole."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    identity = cast("dict[str, Any]", message).get("id") if isinstance(message, dict) else None
+    return identity if isinstance(identity, int | str) else None
+
+
+def _write_whole(sink: BinaryIO, line: bytes) -> None:
+    left = memoryview(line)
+    while left:
+        written = sink.write(left)
+        left = left[written or 0 :]

@@ -1,0 +1,108 @@
+"""Which calls overlap and which keep their order, end to end."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from tests.harness import FREE, running, text_of, toy
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_calls_sent_side_by_side_run_side_by_side() -> None:
+    async with running(inline_wait_s=5) as gateway:
+        answers: list[str] = []
+
+        async def hold(key: str) -> None:
+            answers.append(await gateway.text("hold", key=key))
+
+        async with anyio.create_task_group() as tasks:
+            for key in "abc":
+                tasks.start_soon(hold, key)
+            for key in "abc":
+                await gateway.call("started", key=key)
+            for key in "abc":
+                await gateway.call("release", key=key)
+        assert sorted(answers) == ["held a", "held b", "held c"]
+
+
+async def test_assumed_writes_sent_one_after_another_keep_their_order() -> None:
+    async with running(inline_wait_s=0) as gateway:
+        first = await gateway.token("hold", key="a")
+        second = await gateway.token("hold", key="b")
+        assert "behind " + first in await gateway.text("get_future", future=second)
+        await gateway.call("release", key="a")
+        await gateway.value(first)
+        await gateway.call("started", key="b")
+        await gateway.call("release", key="b")
+        assert await gateway.value(second) == "held b"
+
+
+async def test_declared_labels_let_calls_of_different_state_overlap() -> None:
+    async with running({"toy": toy(tools={"hold": {"writes": ["db/{key}"]}})}, inline_wait_s=0) as gateway:
+        for key in "ab":
+            await gateway.token("hold", key=key)
+        for key in "ab":
+            await gateway.call("started", key=key)
+        third = await gateway.call("hold", key="a")
+        assert "write of db/a" in text_of(third)
+
+
+async def test_an_isolated_server_does_not_wait_for_others() -> None:
+    servers = {"one": toy(prefix=None, isolated=True), "two": toy(prefix=None, isolated=True)}
+    async with running(servers, inline_wait_s=0) as gateway:
+        await gateway.token("one_hold", key="a")
+        await gateway.token("two_hold", key="a")
+        await gateway.call("two_started", key="a")
+
+
+async def test_two_chats_over_one_process_do_not_wait_for_each_other() -> None:
+    async with running(inline_wait_s=0) as gateway:
+        await gateway.token("hold", key="a", scope="chat1")
+        await gateway.token("hold", key="b", scope="chat2")
+        for key in "ab":
+            await gateway.call("started", key=key)
+
+
+async def test_a_write_behind_a_failed_one_is_stopped_and_says_why() -> None:
+    async with running(inline_wait_s=0) as gateway:
+        first = await gateway.token("hold_and_fail", key="a", message="disk full")
+        second = await gateway.token("put", key="k", value="v")
+        await gateway.call("release", key="a")
+        result = await gateway.call("await_future", futures=[second])
+        assert result.is_error
+        assert "unseen_failure" in text_of(result)
+        assert first in text_of(result)
+        assert "disk full" in text_of(result)
+        assert await gateway.text("state", _wait_s=5) == "{}"
+
+
+async def test_a_write_behind_a_failed_one_may_be_let_run() -> None:
+    async with running(inline_wait_s=0, on_unseen_failure="run") as gateway:
+        await gateway.token("hold_and_fail", key="a", message="disk full")
+        second = await gateway.token("put", key="k", value="v")
+        await gateway.call("release", key="a", scope="elsewhere")
+        assert await gateway.value(second) == "k is v"
+
+
+async def test_concurrency_bounds_what_runs_at_once() -> None:
+    async with running({"toy": toy(concurrency=2, tools={"hold": FREE})}, inline_wait_s=0) as gateway:
+        for key in "ab":
+            await gateway.token("hold", key=key)
+        third = await gateway.token("hold", key="c")
+        assert "2 of 2" in await gateway.text("get_future", future=third)
+
+
+async def test_strict_order_keeps_side_by_side_calls_in_order() -> None:
+    async with running(inline_wait_s=0, order="strict") as gateway:
+        texts: list[str] = []
+
+        async def hold(key: str) -> None:
+            texts.append(await gateway.text("hold", key=key))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hold, "a")
+            tasks.start_soon(hold, "b")
+        assert sum("still running" in text for text in texts) == 1
+        assert sum("waits behind" in text for text in texts) == 1
