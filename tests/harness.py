@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import anyio
 from mcp import Client
+from mcp.client.session import MessageHandlerFnT
 from mcp_types import CallToolResult, TextContent
 
 from asyncfc_mcp.app import App
@@ -41,6 +42,7 @@ async def running(
     *,
     era: Era = "auto",
     state_folder: Path | None = None,
+    message_handler: MessageHandlerFnT | None = None,
     **settings: Any,
 ) -> AsyncGenerator[GatewayClient]:
     """A client of a running gateway; by default in front of one toy server, with names as the toy has them."""
@@ -50,7 +52,7 @@ async def running(
         file.write_text(json.dumps(document))
         app = App(load_file(file, os.environ), state_folder)
     with anyio.fail_after(60):
-        async with app.running(), Client(app.handlers.server, mode=era) as client:
+        async with app.running(), Client(app.handlers.server, mode=era, message_handler=message_handler) as client:
             yield GatewayClient(client, app)
 
 

@@ -10,6 +10,7 @@ import anyio
 
 from asyncfc_mcp.config.policy import ToolPolicy
 from asyncfc_mcp.core.events import Call
+from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.record import FutureRecord
 from asyncfc_mcp.core.reference import Reference
 from asyncfc_mcp.core.value import MISSING, Value
@@ -33,6 +34,9 @@ class Progress:
         """In words: `3 of 10 (copying)`."""
         amount = f"{self.done:g}" if self.total is None else f"{self.done:g} of {self.total:g}"
         return f"{amount} ({self.message})" if self.message else amount
+
+
+Looks = tuple[FutureState, Progress | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Future:
     progress: Progress | None = None
     listeners: list[OnProgress] = field(default_factory=list[OnProgress])
     """Requests that wait for it and asked for progress."""
+    seen_by: dict[str, Looks] = field(default_factory=dict[str, Looks])
+    """What each scope saw when it last polled it."""
     settled: anyio.Event = field(default_factory=anyio.Event)
     cancel_requested: anyio.Event = field(default_factory=anyio.Event)
     work: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -87,6 +93,11 @@ class Future:
     def tool_name(self) -> str:
         """The tool as the client knows it."""
         return self.tool.name
+
+    @property
+    def looks(self) -> Looks:
+        """What a poll sees of it."""
+        return self.record.state, self.progress
 
     def value(self) -> Value:
         """What it stands for in arguments; only when it has resolved."""

@@ -86,7 +86,6 @@ class Gateway:
         self._runner.listen(log_settled)
         self._submission = Submission(self._runner, self._table, preparation, max_unsettled=settings.max_unsettled)
         self._delivery = Delivery(self._runner, piggyback=settings.piggyback)
-        self._polls: dict[tuple[str, str], tuple[FutureState, object]] = {}
 
     @property
     def pool(self) -> Pool:
@@ -97,6 +96,11 @@ class Gateway:
     def delivery(self) -> Delivery:
         """What each answer holds."""
         return self._delivery
+
+    @property
+    def table(self) -> FutureTable:
+        """Every future that has not been forgotten."""
+        return self._table
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Own every task of the gateway until cancelled."""
@@ -227,15 +231,10 @@ class Gateway:
 
     async def hold_poll(self, caller: Caller, future: Future) -> None:
         """Slow down a caller who asks again about what has not changed."""
-        key = (caller.scope, future.call.future)
-        seen = (future.record.state, future.progress)
-        if self._polls.get(key) == seen and not future.record.is_settled:
+        if future.seen_by.get(caller.scope) == future.looks and not future.record.is_settled:
             with anyio.move_on_after(POLL_HOLD_S):
                 await future.settled.wait()
-        if future.record.is_settled:
-            self._polls.pop(key, None)
-        else:
-            self._polls[key] = (future.record.state, future.progress)
+        future.seen_by[caller.scope] = future.looks
 
     def cancel(self, futures: Sequence[Future], reason: str) -> None:
         """Stop calls: those that have not started at once, the others when their server agrees or the grace is over."""
@@ -266,7 +265,6 @@ class Gateway:
         self._runner.send(Forgotten(future.call.future, time.monotonic()))
         self._delivery.drop(future)
         self._table.remove(future)
-        self._polls = {key: seen for key, seen in self._polls.items() if key[1] != future.call.future}
 
     async def _sweep(self) -> None:
         while True:

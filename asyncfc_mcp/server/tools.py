@@ -23,6 +23,8 @@ from asyncfc_mcp.gateway.table import UnknownToken
 LONGEST_PART_CHARACTERS = 20_000
 """What `get_future` gives at once when no limit is asked for."""
 
+MOST_LISTED = 100
+
 _FUTURES = {
     "type": "array",
     "items": {"type": "string"},
@@ -259,7 +261,9 @@ class OwnTools:
         if state is not None and state not in ("unsettled", *FutureState):
             raise BadToolArgument("list_futures", "state", state, ", ".join(["unsettled", *FutureState]))
         futures = [one for one in self._gateway.futures(caller) if _has_state(one, state)]
-        lines = [self._line(future) for future in futures] or ["No futures."]
+        older = len(futures) - MOST_LISTED
+        lines = [f"{older} older ones are not shown."] if older > 0 else []
+        lines += [self._line(future) for future in futures[-MOST_LISTED:]] or ["No futures."]
         lines += [
             wording.server_in_words(key, status)
             for key, status in self._gateway.pool.statuses().items()

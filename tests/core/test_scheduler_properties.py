@@ -12,7 +12,7 @@ from tests.core.program import Program
 
 PATHS = ["", "a", "a/b", "a/b/c", "a/d", "e", "e/f"]
 LABELS = st.lists(
-    st.builds(lambda access, path: f"{access}:{path}", st.sampled_from("rwRW"), st.sampled_from(PATHS)),
+    st.sampled_from([f"{access}:{path}" for access in "rwRW" for path in PATHS]),
     max_size=3,
     unique=True,
 )

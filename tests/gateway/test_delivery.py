@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from mcp_types import CallToolResult
@@ -18,17 +19,17 @@ async def finish(gateway: GatewayClient, *keys: str) -> None:
     """Let held calls end, without an answer that could carry them."""
     for key in keys:
         await gateway.call("release", key=key, scope="elsewhere")
-    for future in list(gateway.app.gateway._table):
+    for future in list(gateway.app.gateway.table):
         if future.request.arguments and future.request.arguments.get("key") in keys:
             await future.settled.wait()
 
 
-async def untold(gateway: GatewayClient, count: int, **arguments: object) -> list[str]:
+async def untold(gateway: GatewayClient, count: int, **arguments: Any) -> list[str]:
     """Futures that settle together and that the client has not been told of."""
     gate = await gateway.token("hold", key="gate")
     tokens = [await gateway.token("large", note="${" + gate + "}", **arguments) for _ in range(count)]
     await finish(gateway, "gate")
-    for future in list(gateway.app.gateway._table):
+    for future in list(gateway.app.gateway.table):
         if future.token in tokens:
             await future.settled.wait()
     return tokens

@@ -9,8 +9,10 @@ import time
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ToolsListChanged
+from mcp_types import ToolListChangedNotification
 
-from tests.harness import FREE, running, text_of, toy
+from tests.harness import FREE, LIMIT_S, Era, running, text_of, toy
 
 pytestmark = pytest.mark.anyio
 
@@ -174,7 +176,7 @@ async def test_an_image_arrives_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
-async def test_both_eras_of_clients_are_served(era) -> None:
+async def test_both_eras_of_clients_are_served(era: Era) -> None:
     async with running(era=era, inline_wait_s=0.05) as gateway:
         token = await gateway.token("hold", key="a")
         await gateway.call("release", key="a")
@@ -210,12 +212,28 @@ async def test_the_list_is_the_same_every_time_and_starts_with_our_tools() -> No
         assert names[0][:4] == ["await_future", "get_future", "cancel_future", "list_futures"]
 
 
-async def test_a_tool_that_appears_is_listed() -> None:
+async def test_a_tool_that_appears_is_announced_to_a_client_of_the_handshake_era() -> None:
+    changed = anyio.Event()
+
+    async def note(message: object) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            changed.set()
+
+    async with running(era="legacy", message_handler=note) as gateway:
+        before = len((await gateway.client.list_tools()).tools)
+        await gateway.call("change_tools")
+        with anyio.fail_after(LIMIT_S):
+            await changed.wait()
+        assert len((await gateway.client.list_tools()).tools) == before + 1
+
+
+async def test_a_tool_that_appears_is_announced_to_a_client_that_listens() -> None:
     async with running() as gateway:
         before = len((await gateway.client.list_tools()).tools)
-        changed = anyio.Event()
-        gateway.app.pool.catalog._on_change = changed.set
-        await gateway.call("change_tools")
-        with anyio.fail_after(5):
-            await changed.wait()
+        async with gateway.client.listen(tools_list_changed=True) as events:
+            await gateway.call("change_tools")
+            with anyio.fail_after(LIMIT_S):
+                async for event in events:
+                    assert isinstance(event, ToolsListChanged)
+                    break
         assert len((await gateway.client.list_tools(cache_mode="bypass")).tools) == before + 1
