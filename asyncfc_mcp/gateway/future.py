@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,10 @@ class Request:
     needs: Mapping[str, Future] = field(default_factory=dict[str, "Future"])
     """By the token in the references."""
     meta: dict[str, Any] | None = None
+
+
+NOTHING_ASKED = Request(None)
+"""What a settled future keeps of its request: arguments, and the futures they refer to, must not live as long as it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -107,3 +111,15 @@ class Future:
         structured = outcome.structured if outcome.has_structured else MISSING
         wraps = wraps_result(self.tool.tool.get("outputSchema"))
         return Value(outcome.text, structured, outcome.block_types, wraps_result=wraps)
+
+
+async def first_settled(futures: Iterable[Future]) -> None:
+    """Wait until one of the futures has settled."""
+    async with anyio.create_task_group() as waiting:
+
+        async def wait_for(future: Future) -> None:
+            await future.settled.wait()
+            waiting.cancel_scope.cancel()
+
+        for future in futures:
+            waiting.start_soon(wait_for, future)

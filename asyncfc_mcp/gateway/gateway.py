@@ -22,7 +22,7 @@ from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.delivery import Delivery
-from asyncfc_mcp.gateway.future import Future, OnProgress
+from asyncfc_mcp.gateway.future import Future, OnProgress, first_settled
 from asyncfc_mcp.gateway.keeping import Keeper
 from asyncfc_mcp.gateway.preparation import Preparation
 from asyncfc_mcp.gateway.reporting import log_settled
@@ -222,12 +222,14 @@ class Gateway:
     ) -> None:
         """Wait until all or any of the futures have settled, or the time is over; being cancelled cancels no call."""
         with anyio.move_on_after(timeout_s):
-            if mode == "any" and len(futures) > 1:
-                await _any_settled(futures)
+            if mode == "any":
+                await first_settled(futures)
                 return
-            for future in futures:
-                with self._heard(future, on_progress):
+            for count, future in enumerate(futures, 1):
+                with self._heard(future, on_progress if len(futures) == 1 else None):
                     await future.settled.wait()
+                if on_progress is not None and len(futures) > 1:
+                    await on_progress(count, len(futures), f"{count} of {len(futures)} settled")
 
     async def hold_poll(self, caller: Caller, future: Future) -> None:
         """Slow down a caller who asks again about what has not changed."""
@@ -277,14 +279,3 @@ class Gateway:
                 if not (future.is_out or future.is_named) or record.settled_at <= expired_before:
                     self._forget(future)
                     await self._keeper.forget(future)
-
-
-async def _any_settled(futures: Sequence[Future]) -> None:
-    async with anyio.create_task_group() as waiting:
-
-        async def wait_for(future: Future) -> None:
-            await future.settled.wait()
-            waiting.cancel_scope.cancel()
-
-        for future in futures:
-            waiting.start_soon(wait_for, future)

@@ -20,7 +20,7 @@ from asyncfc_mcp.core.scheduler import Scheduler
 from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable, Outcome, RpcError
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.future import Future, Progress
+from asyncfc_mcp.gateway.future import NOTHING_ASKED, Future, Progress
 from asyncfc_mcp.gateway.keeping import Keeper
 from asyncfc_mcp.gateway.preparation import Preparation
 from asyncfc_mcp.gateway.table import FutureTable
@@ -98,6 +98,7 @@ class Runner:
         for listener in self._listeners:
             listener(move, future)
         if move.to_state in SETTLED:
+            future.request = NOTHING_ASKED
             future.settled.set()
             if self._tasks is not None:
                 self._tasks.start_soon(self._keeper.keep_if_out, future)

@@ -15,7 +15,7 @@ from asyncfc_mcp.core.token import is_mistyped, mint, slug_of
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.future import Future, Request
+from asyncfc_mcp.gateway.future import Future, Request, first_settled
 from asyncfc_mcp.gateway.labelling import labels_of
 from asyncfc_mcp.gateway.preparation import Preparation
 from asyncfc_mcp.gateway.runner import Runner
@@ -90,19 +90,9 @@ class Submission:
     async def _wait_for_room(self, caller: Caller) -> None:
         with anyio.move_on_after(caller.cap_s):
             while self._runner.scheduler.unsettled(caller.scope) >= self._max_unsettled:
-                await self._one_settles(caller)
+                await first_settled(self._unsettled(caller))
             return
         raise TooManyUnsettled(self._max_unsettled)
-
-    async def _one_settles(self, caller: Caller) -> None:
-        async with anyio.create_task_group() as waiting:
-
-            async def wait_for(future: Future) -> None:
-                await future.settled.wait()
-                waiting.cancel_scope.cancel()
-
-            for future in self._unsettled(caller):
-                waiting.start_soon(wait_for, future)
 
     def _unsettled(self, caller: Caller) -> Iterator[Future]:
         return (one for one in self._table if one.caller.scope == caller.scope and not one.record.is_settled)

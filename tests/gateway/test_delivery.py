@@ -17,11 +17,11 @@ SERVER = toy(tools=dict.fromkeys(("hold", "echo", "large", "hold_and_fail", "pic
 
 async def finish(gateway: GatewayClient, *keys: str) -> None:
     """Let held calls end, without an answer that could carry them."""
+    held = [one for one in gateway.app.gateway.table if (one.request.arguments or {}).get("key") in keys]
     for key in keys:
         await gateway.call("release", key=key, scope="elsewhere")
-    for future in list(gateway.app.gateway.table):
-        if future.request.arguments and future.request.arguments.get("key") in keys:
-            await future.settled.wait()
+    for future in held:
+        await future.settled.wait()
 
 
 async def untold(gateway: GatewayClient, count: int, **arguments: Any) -> list[str]:

@@ -134,6 +134,20 @@ async def test_progress_reaches_the_call_and_the_await() -> None:
         assert inline == [1, 2, 3]
 
 
+async def test_an_await_of_several_tells_how_many_have_settled() -> None:
+    async with running({"toy": SERVER}, inline_wait_s=0) as gateway:
+        tokens = [await gateway.token("hold", key=key) for key in "ab"]
+        for key in "ab":
+            await gateway.call("release", key=key)
+        seen: list[str | None] = []
+
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            seen.append(message)
+
+        await gateway.client.call_tool("await_future", {"futures": tokens}, progress_callback=note)
+        assert seen == ["1 of 2 settled", "2 of 2 settled"]
+
+
 async def test_get_future_tells_the_state_without_waiting() -> None:
     async with running({"toy": SERVER}, inline_wait_s=0) as gateway:
         token = await gateway.token("hold", key="a")
