@@ -55,9 +55,14 @@ class FutureRecord:
         return self.is_settled and self.has_ended and not self.pins
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether it is pending because of other calls, and not just for room on its server."""
+        return self.state is FutureState.PENDING and bool(self.unsettled_needs or self.node.blockers)
+
+    @property
     def is_startable(self) -> bool:
         """Whether only room on its server may be missing."""
-        return self.state is FutureState.PENDING and not self.unsettled_needs and not self.node.blockers
+        return self.state is FutureState.PENDING and not self.is_blocked
 
 
 @dataclass(frozen=True, slots=True)

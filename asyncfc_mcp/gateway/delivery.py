@@ -97,8 +97,8 @@ class Delivery:
     # Waiting
 
     def inline_wait_s(self, future: Future) -> float:
-        """What is left of the step's budget for a call that has just come."""
-        if future.record.state is FutureState.PENDING:
+        """What is left of the step's budget for a call that has just come; nothing when other calls block it."""
+        if future.record.is_blocked:
             return 0.0
         step_started_at = self._scope(future.caller).step_started_at
         return max(0.0, step_started_at + future.policy.inline_wait_s - time.monotonic())
