@@ -15,6 +15,7 @@ import structlog
 from asyncfc_mcp.config.load import LoadedConfig
 from asyncfc_mcp.config.policy import LabelSource
 from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.gateway.labelling import check_templates
 from asyncfc_mcp.server.handlers import Handlers
@@ -27,6 +28,14 @@ _REMEDY = (
     'in the server\'s entry: "asyncfc": {"isolated": true} if it shares no state with other servers; '
     '"asyncfc": {"tools": {"TOOL": {"reads": [], "writes": []}}} for a tool that touches no state'
 )
+
+
+class UnavailableStore(GatewayError):
+    """The configuration asks for a store that this release does not have."""
+
+    def __init__(self, store: str) -> None:
+        # the scheme alone: what follows it may hold a password
+        super().__init__(f'"asyncfc.store" is {store.partition(":")[0]!r}; this release has only "memory"')
 
 
 class App:
@@ -44,8 +53,10 @@ class App:
         self.pool = Pool(loaded.config, state_folder=state_folder, on_change=self._note_change)
         if self.pool.catalog.collisions:
             raise self.pool.catalog.collisions[0]
-        self.gateway = Gateway(loaded.config, self.pool, MemoryStore())
         settings = loaded.config.settings
+        if settings.store != "memory":
+            raise UnavailableStore(settings.store)
+        self.gateway = Gateway(loaded.config, self.pool, MemoryStore())
         self.handlers = Handlers(self.gateway, settings, identify_by(settings.await_cap_s))
 
     @asynccontextmanager

@@ -20,8 +20,7 @@ def configure_logs(level: str = "info", stream: TextIO | None = None) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=not target.isatty()),
-            structlog.processors.format_exc_info,
-            _renderer(target),
+            *_renderers(target),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(target),
@@ -33,7 +32,8 @@ def configure_logs(level: str = "info", stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _renderer(target: TextIO) -> structlog.types.Processor:
+def _renderers(target: TextIO) -> list[structlog.types.Processor]:
+    """How a line is written; tracebacks are plain, since pretty ones print local variables, and those may be secret."""
     if target.isatty():
-        return structlog.dev.ConsoleRenderer(colors=True)
-    return structlog.processors.JSONRenderer()
+        return [structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

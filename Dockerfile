@@ -1,0 +1,26 @@
+# The gateway with what most MCP servers are started by: npx (Node) and uvx (uv). Use:
+#   docker build -t asyncfc-mcp .
+#   docker run -i --rm -v /absolute/config.json:/config.json:ro -v /absolute/data:/data asyncfc-mcp
+# The servers of the configuration run inside the container, so their paths are paths in there.
+
+FROM python:3.13-slim-bookworm AS build
+WORKDIR /source
+COPY pyproject.toml README.md LICENSE ./
+COPY asyncfc_mcp ./asyncfc_mcp
+RUN python -m venv /opt/asyncfc && /opt/asyncfc/bin/pip install --no-cache-dir . uv
+
+FROM node:22-bookworm-slim AS node
+
+FROM python:3.13-slim-bookworm
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
+    && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx \
+    && useradd --create-home --uid 10001 asyncfc \
+    && install --directory --owner asyncfc /state
+COPY --from=build /opt/asyncfc /opt/asyncfc
+ENV PATH=/opt/asyncfc/bin:$PATH ASYNCFC_STATE_FOLDER=/state
+USER asyncfc
+WORKDIR /home/asyncfc
+ENTRYPOINT ["asyncfc-mcp"]
+CMD ["serve", "--config", "/config.json"]
