@@ -24,6 +24,8 @@ from asyncfc_mcp.transports.stdio import identify_by, serve_stdio
 
 log = structlog.get_logger()
 
+FIRST_LISTING_S = 2.0
+"""How long a client is kept waiting at its first start for servers that were never listed before."""
 _REMEDY = (
     'in the server\'s entry: "asyncfc": {"isolated": true} if it shares no state with other servers; '
     '"asyncfc": {"tools": {"TOOL": {"reads": [], "writes": []}}} for a tool that touches no state'
@@ -73,6 +75,8 @@ class App:
         """Serve on stdio until the client goes or a signal comes."""
         with anyio.CancelScope() as scope, _stopped_by_signals(scope.cancel):
             async with self.running():
+                # A client hears the servers' instructions once, as it connects: worth a moment on the very first start.
+                await self.pool.catalog.tools(FIRST_LISTING_S)
                 await serve_stdio(self.handlers)
 
     def _note_change(self) -> None:

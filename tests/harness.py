@@ -26,13 +26,15 @@ LIMIT_S = 15.0
 FREE: dict[str, list[str]] = {"reads": [], "writes": []}
 """Labels that conflict with nothing."""
 
+STEERING = ("release", "started", "cancelled", "state")
+"""Toy tools that steer it or look at it; a test that calls them wants their value."""
+
 Era = Literal["legacy", "auto"]
 
 
 def toy(**settings: Any) -> dict[str, Any]:
     """The entry of a toy server; tools that steer it conflict with nothing."""
-    steering = dict.fromkeys(("release", "started", "cancelled", "state"), FREE)
-    tools = {**steering, **settings.pop("tools", {})}
+    tools = {**dict.fromkeys(STEERING, FREE), **settings.pop("tools", {})}
     return {"command": sys.executable, "args": [str(TOY)], "asyncfc": {"prefix": "", "tools": tools, **settings}}
 
 
@@ -66,6 +68,8 @@ class GatewayClient:
 
     async def call(self, tool: str, *, scope: str | None = None, **arguments: Any) -> CallToolResult:
         meta = {"asyncfc/scope": scope} if scope else None
+        if tool in STEERING:
+            arguments.setdefault("_wait_s", LIMIT_S)
         with anyio.fail_after(LIMIT_S):
             return await self.client.call_tool(tool, arguments, meta=meta)  # pyright: ignore[reportArgumentType]
 

@@ -10,7 +10,7 @@ import anyio
 from mcp.client.session import ClientSession
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolRequest, CallToolRequestParams, RequestParamsMeta
+from mcp_types import SERVER_INFO_META_KEY, CallToolRequest, CallToolRequestParams, RequestParamsMeta
 from pydantic import BaseModel, ValidationError
 
 from asyncfc_mcp.downstream.exchange import Exchange, RecordingDispatcher
@@ -127,7 +127,7 @@ class Call:
         result = self._exchange.result or {}
         if result.get("resultType", "complete") != "complete":
             raise MalformedResult(self._server, self._tool, f"a result of type {result['resultType']!r}")
-        return Outcome(result)
+        return Outcome(_without_envelope(result))
 
     def _meaning(self, error: MCPError, live: Live) -> Exception:
         if is_closed(error) or error.error.data == BROKEN_OFF or error.message.startswith("SSE stream "):
@@ -156,3 +156,11 @@ def _is_deeper(value: Any, levels: int) -> bool:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}"
+
+
+def _without_envelope(result: dict[str, Any]) -> dict[str, Any]:
+    """The result without what a server says of its connection to us: a client's own connection is another one."""
+    kept = {key: value for key, value in result.items() if key not in ("resultType", "_meta")}
+    meta = cast("dict[str, Any]", result.get("_meta") or {})
+    said = {key: value for key, value in meta.items() if key != SERVER_INFO_META_KEY}
+    return {**kept, "_meta": said} if said else kept

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,7 +25,8 @@ SAME_STEP_S = 0.1
 QUIET_S = 0.005
 """A token leaves when no further call of the scope has come for so long. Calls of one message come 0.6 to 2.1 ms
 apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
-LONGEST_HOLD_S = 0.025
+LONGEST_HOLD_S = 0.25
+"""Only a burst that goes on and on is cut here: 64 calls sent at once take 40 ms to come in (docs/decisions)."""
 MOST_CHARACTERS_A_VALUE = 2_000
 MOST_CHARACTERS_ATTACHED = 4_000
 
@@ -39,6 +42,8 @@ class ScopeTimes:
     step_started_at: float = float("-inf")
     finished: dict[str, Future] = field(default_factory=dict[str, Future])
     """Settled after their token had left, not attached yet and not told."""
+    holds: list[anyio.CancelScope] = field(default_factory=list[anyio.CancelScope])
+    """Calls whose tokens are kept back until the scope is quiet."""
     attached: list[Future] = field(default_factory=list[Future])
     """Attached to results that have been sent; told as soon as the client comes back."""
 
@@ -58,9 +63,20 @@ class Delivery:
         self._runner = runner
         self._piggyback = piggyback
         self._scopes: dict[str, ScopeTimes] = {}
+        self._expected: deque[float] = deque()
+        """When each call was read that has not arrived yet."""
         runner.listen(self._on_move)
 
     # Requests come and go
+
+    def expect_call(self) -> None:
+        """A transport has read a tool call; it arrives when the event loop comes round to it."""
+        self._expected.append(time.monotonic())
+
+    def take_expected_call(self) -> None:
+        """A tool call that may have been announced has arrived."""
+        if self._expected:
+            self._expected.popleft()
 
     def arrive(self, caller: Caller) -> None:
         """A request of the scope has come: what was attached to earlier answers has been read."""
@@ -104,16 +120,44 @@ class Delivery:
         return max(0.0, step_started_at + future.policy.inline_wait_s - time.monotonic())
 
     async def hold(self, future: Future) -> None:
-        """Keep a token back until the scope is quiet, so that calls sent side by side are seen to be."""
+        """Keep a token back until the scope is quiet, so that calls sent side by side are seen to be.
+
+        A call without labels orders nothing, so its token need not wait.
+        """
+        if not future.call.labels:
+            return
         scope = self._scope(future.caller)
         ends_at = time.monotonic() + LONGEST_HOLD_S
-        while not future.record.is_settled:
-            now = time.monotonic()
-            rest_s = min(scope.last_arrival_at + QUIET_S, ends_at) - now
-            if rest_s <= 0:
-                return
-            with anyio.move_on_after(rest_s):
-                await future.settled.wait()
+        rest_s = self._unquiet_s(scope, ends_at)
+        if rest_s <= 0:
+            return
+        with anyio.CancelScope() as hold:
+            if not scope.holds:
+                asyncio.get_running_loop().call_later(rest_s, self._let_go_when_quiet, scope, ends_at)
+            scope.holds.append(hold)
+            await future.settled.wait()
+
+    def _let_go_when_quiet(self, scope: ScopeTimes, ends_at: float) -> None:
+        """End all holds of a scope together: one timer for the whole burst, however many calls it has."""
+        rest_s = self._unquiet_s(scope, ends_at)
+        if rest_s > 0:
+            asyncio.get_running_loop().call_later(rest_s, self._let_go_when_quiet, scope, ends_at)
+            return
+        holds, scope.holds = scope.holds, []
+        for hold in holds:
+            hold.cancel()
+
+    def _unquiet_s(self, scope: ScopeTimes, ends_at: float) -> float:
+        """How long a token must still be kept back, as far as can be known now."""
+        now = time.monotonic()
+        quiet_since = now if self._is_expecting(now) else scope.last_arrival_at
+        return min(quiet_since + QUIET_S, ends_at) - now
+
+    def _is_expecting(self, now: float) -> bool:
+        """Whether a call has been read that is still on its way here; one that never comes was refused before us."""
+        while self._expected and self._expected[0] < now - LONGEST_HOLD_S:
+            self._expected.popleft()
+        return bool(self._expected)
 
     # Attachments
 

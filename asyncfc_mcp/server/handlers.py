@@ -125,7 +125,12 @@ class Handlers:
 
     # Calls
 
+    def expect_call(self) -> None:
+        """A transport that reads ahead has read a tool call."""
+        self._gateway.delivery.expect_call()
+
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
+        self._gateway.delivery.take_expected_call()
         return COMPLETE | await self._answer_call(context, params)
 
     async def _answer_call(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:

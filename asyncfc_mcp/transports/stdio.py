@@ -11,8 +11,9 @@ import asyncio
 import json
 import os
 import queue
+import sys
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from io import FileIO
 from typing import Any, BinaryIO, cast
@@ -31,14 +32,17 @@ PRINCIPAL = "local"
 _FLUSH_S = 0.2
 """How long the last answers may take to be written when we end."""
 _LONGEST_SCOPE = 200
+_SWITCH_S = 0.0005
 
 log = structlog.get_logger()
 
 
 async def serve_stdio(handlers: Handlers) -> None:
     """Serve the client that started this process, until it closes our stdin."""
+    # A busy event loop keeps the reading thread waiting for so long; calls sent side by side must not look staggered.
+    sys.setswitchinterval(_SWITCH_S)
     with _claimed_descriptors() as (source, sink):
-        async with client_streams(source, sink) as (incoming, outgoing):
+        async with client_streams(source, sink, handlers.expect_call) as (incoming, outgoing):
             await handlers.server.run(incoming, outgoing, handlers.options)
 
 
@@ -75,8 +79,13 @@ def _claimed_descriptors() -> Generator[tuple[BinaryIO, BinaryIO]]:
 
 
 @asynccontextmanager
-async def client_streams(source: BinaryIO, sink: BinaryIO) -> AsyncGenerator[tuple[Any, Any]]:
-    """The messages of a client on `source`, and the way to answer it on `sink`; one JSON-RPC message a line."""
+async def client_streams(
+    source: BinaryIO, sink: BinaryIO, on_call: Callable[[], None]
+) -> AsyncGenerator[tuple[Any, Any]]:
+    """The messages of a client on `source`, and the way to answer it on `sink`; one JSON-RPC message a line.
+
+    `on_call` is told of every tool call as it is read, which is some time before its handler runs.
+    """
     loop = asyncio.get_running_loop()
     to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](float("inf"))
     outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](0)
@@ -87,7 +96,12 @@ async def client_streams(source: BinaryIO, sink: BinaryIO) -> AsyncGenerator[tup
             if line is None:
                 to_server.close()
             elif line.strip():
-                _accept(line, to_server.send_nowait, lines)
+                message = _parsed(line, lines)
+                if message is None:
+                    return
+                to_server.send_nowait(message)
+                if isinstance(message.message, types.JSONRPCRequest) and message.message.method == "tools/call":
+                    on_call()
 
     def read() -> None:
         with suppress(OSError, ValueError, RuntimeError):  # the client or our loop is gone: either way nothing comes
@@ -127,15 +141,16 @@ async def client_streams(source: BinaryIO, sink: BinaryIO) -> AsyncGenerator[tup
                 await anyio.to_thread.run_sync(writer.join, _FLUSH_S, abandon_on_cancel=True)
 
 
-def _accept(line: bytes, deliver: Any, answers: queue.SimpleQueue[bytes | None]) -> None:
-    """Hand a message on, or answer it with what is wrong with it: a request must never wait for ever."""
+def _parsed(line: bytes, answers: queue.SimpleQueue[bytes | None]) -> SessionMessage | None:
+    """The message of a line; one that cannot be used is answered with what is wrong: nobody must wait for ever."""
     try:
-        deliver(SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False)))
+        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValidationError as error:
         fault = str(error.errors(include_url=False, include_input=False)[0]["msg"])
         log.warning("client_message_refused", fault=fault, size_bytes=len(line))
         refusal = {"jsonrpc": "2.0", "id": _request_id(line), "error": {"code": _code(fault), "message": fault}}
         answers.put(json.dumps(refusal).encode() + b"\n")
+        return None
 
 
 def _code(fault: str) -> int:

@@ -1,0 +1,1 @@
+"""Measurements that need the real process; each is a command of its own."""
