@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncfc_mcp.core.reference import ArgumentFault, mentions_tokens
+from asyncfc_mcp.core.reference import ArgumentFault, in_words, mentions_tokens
 from asyncfc_mcp.core.substitution import substitute
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.gateway.future import Future, Request
@@ -71,6 +71,11 @@ class Preparation:
 
 def _with_tokens(fact: str, argument: str, request: Request) -> str:
     """Say which reference filled the place that does not fit."""
-    top = argument.split(".", 1)[0].split("[", 1)[0]
-    texts = sorted({reference.text for reference in request.references if str(reference.at[0]) == top})
+    places = ((reference.text, in_words(reference.at)) for reference in request.references)
+    texts = sorted({text for text, place in places if _covers(argument, place) or _covers(place, argument)})
     return f"{fact} (filled in from {', '.join(texts)})" if texts else fact
+
+
+def _covers(outer: str, inner: str) -> bool:
+    """Whether the place `inner` is `outer` or inside it."""
+    return inner == outer or inner.startswith((f"{outer}.", f"{outer}["))

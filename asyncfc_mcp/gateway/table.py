@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from asyncfc_mcp.core.reference import clip
 from asyncfc_mcp.core.token import closest, is_mistyped
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
@@ -22,7 +23,7 @@ class UnknownToken(GatewayError):
         fact = "is mistyped" if is_mistyped(token) else "is not known: it never existed or has expired"
         hint = f" Did you mean {meant}?" if meant else ""
         place = f"{argument}: " if argument else ""
-        super().__init__(f"{place}{token} {fact}.{hint} Your live tokens: {known}{more}.")
+        super().__init__(f"{place}{clip(token)} {fact}.{hint} Your live tokens: {known}{more}.")
         self.token = token
 
 
@@ -75,8 +76,10 @@ class FutureTable:
         return future in self._futures
 
     def has_name(self, caller: Caller, token: str) -> bool:
-        """Whether a future of the caller's scope bears that name."""
-        return (caller.scope, token) in self._named
+        """Whether a future of the caller's scope bears that name, or it is the token of a call that the caller sees."""
+        minted = self._minted.get(token)
+        is_a_token = minted is not None and minted.caller.principal == caller.principal
+        return is_a_token or (caller.scope, token) in self._named
 
     def by_identity(self, future: str) -> Future:
         """The future that the scheduler speaks of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mcp_types as types
@@ -14,6 +14,8 @@ from mcp.server.models import InitializationOptions
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp.shared.exceptions import MCPError
+from mcp_types.methods import validate_server_result
+from pydantic import ValidationError
 
 from asyncfc_mcp import __version__
 from asyncfc_mcp.config.models import GatewaySettings
@@ -37,6 +39,8 @@ FUTURE_META_KEY = "asyncfc/future"
 DELIVERED_META_KEY = "asyncfc/delivered"
 COMPLETE = {"resultType": "complete"}
 """What every result says on 2026-07-28; older revisions do not know it, and the SDK takes it out for them."""
+_STRICTEST_REVISION = "2025-11-25"
+"""Of the protocol, as to what a tool may look like."""
 _FOR_ONE_MINUTE = CacheHint(ttl_ms=60_000, scope="private")
 
 log = structlog.get_logger()
@@ -102,8 +106,21 @@ class Handlers:
         catalog = self._gateway.pool.catalog
         tools = await catalog.tools()
         if self._shown is None or self._shown[0] != catalog.version:
-            self._shown = (catalog.version, {**COMPLETE, "tools": own_tools() + [self._show(tool) for tool in tools]})
+            self._shown = (catalog.version, {**COMPLETE, "tools": own_tools() + self._sound(tools)})
         return self._shown[1]
+
+    def _sound(self, tools: Sequence[CatalogTool]) -> list[dict[str, Any]]:
+        """The tools as clients see them, without those that no client would take: one would cost all their place."""
+        shown: list[dict[str, Any]] = []
+        for tool in tools:
+            try:
+                one = self._show(tool)
+                validate_server_result("tools/list", _STRICTEST_REVISION, {"tools": [one]})
+            except (ValidationError, TypeError, AttributeError) as error:  # what a server lists may have any shape
+                log.warning("server_tool_left_out", server=tool.server, tool=tool.own_name, fault=_fault(error))
+            else:
+                shown.append(one)
+        return shown
 
     def _show(self, tool: CatalogTool) -> dict[str, Any]:
         policy = tool.policy
@@ -225,6 +242,13 @@ class Handlers:
         content: list[Block] = [*result["content"], *delivered.blocks]
         states = [{"token": one.token, "state": str(one.record.state)} for one in delivered.futures]
         return {**result, "content": content, "_meta": {**(result.get("_meta") or {}), DELIVERED_META_KEY: states}}
+
+
+def _fault(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return "its description or _meta has the wrong type"
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc'][2:]))}: {first['msg']}"
 
 
 def _passed_on_meta(context: Context) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.reference import JsonPath, find_references
 from asyncfc_mcp.core.token import normalise
-from asyncfc_mcp.core.value import ANY_SLOT, select
+from asyncfc_mcp.core.value import ANY_SLOT, BadSubstitution, select
 from asyncfc_mcp.downstream.status import ConnectionState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway import wording
@@ -169,10 +169,13 @@ class OwnTools:
             return Told(blocks, [wanted[0].future], is_error)
         content = [block for one in settled for block in self._headed(one)]
         if pending and (mode == "all" or not settled):
-            lines = [self._line(one.future) for one in pending]
+            lines = [self._line(one.future) for one in pending[:MOST_LISTED]]
+            if len(pending) > MOST_LISTED:
+                lines.append(f"and {len(pending) - MOST_LISTED} more")
             content.append(text_block(wording.await_timed_out(timeout_s, lines)))
         elif pending:
-            content.append(text_block("Unsettled: " + ", ".join(one.text for one in pending)))
+            more = f" and {len(pending) - MOST_LISTED} more" if len(pending) > MOST_LISTED else ""
+            content.append(text_block("Unsettled: " + ", ".join(one.text for one in pending[:MOST_LISTED]) + more))
         return Told(content, [one.future for one in settled])
 
     def _headed(self, one: Wanted) -> list[Block]:
@@ -287,7 +290,10 @@ def _result(one: Wanted) -> tuple[list[Block], bool]:
     failure = future.record.failure
     if outcome is not None and state is not FutureState.CANCELLED and (failure is None or outcome.is_error):
         if one.path:
-            part = select(future.value(), one.path, ANY_SLOT, token=future.token)
+            try:
+                part = select(future.value(), one.path, ANY_SLOT, token=future.token)
+            except BadSubstitution as miss:  # several are asked for at once: the others have their values
+                return [text_block(str(miss))], True
             return [text_block(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False))], False
         return text_first(outcome.result).get("content") or [], outcome.is_error
     if state is FutureState.CANCELLED or failure is None:
@@ -305,7 +311,7 @@ def _tokens(tool: str, futures: object) -> list[str]:
             return [part for part in (piece.strip() for piece in stripped.split(",")) if part]
         try:
             futures = json.loads(stripped)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadToolArgument(tool, "futures", stripped, "a list of tokens") from None
     listed = cast("list[object]", futures) if isinstance(futures, list) else [None]
     if not all(isinstance(one, str) for one in listed):
@@ -318,7 +324,7 @@ def _number(tool: str, argument: str, value: object, default: float) -> float:
         return default
     try:
         number = float(cast("str", value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
     if isinstance(value, bool) or not 0 <= number < float("inf"):
         raise BadToolArgument(tool, argument, value, "a number that is not negative")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import insort
+
 from asyncfc_mcp.store.base import StoredFuture
 
 
@@ -10,14 +12,15 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._rows: dict[str, StoredFuture] = {}
-        self._by_token: dict[tuple[str, str], str] = {}
+        self._by_token: dict[tuple[str, str], list[str]] = {}
+        """Their identities, oldest first; names are used again, so there may be several."""
 
     async def put(self, row: StoredFuture) -> None:
         """Keep a future."""
+        await self.delete(row.future)
         self._rows[row.future] = row
-        newest = self._rows.get(self._by_token.get((row.principal, row.token), ""))
-        if newest is None or newest.created_at <= row.created_at:
-            self._by_token[row.principal, row.token] = row.future
+        bearers = self._by_token.setdefault((row.principal, row.token), [])
+        insort(bearers, row.future, key=lambda future: self._rows[future].created_at)
 
     async def get(self, future: str) -> StoredFuture | None:
         """The future, or None."""
@@ -25,12 +28,17 @@ class MemoryStore:
 
     async def find(self, principal: str, token: str) -> StoredFuture | None:
         """The newest future of that principal under that token, or None."""
-        return self._rows.get(self._by_token.get((principal, token), ""))
+        bearers = self._by_token.get((principal, token))
+        return self._rows[bearers[-1]] if bearers else None
 
     async def delete(self, future: str) -> None:
         """Forget a future."""
         row = self._rows.pop(future, None)
-        if row is not None and self._by_token.get((row.principal, row.token)) == future:
+        if row is None:
+            return
+        bearers = self._by_token[row.principal, row.token]
+        bearers.remove(future)
+        if not bearers:
             del self._by_token[row.principal, row.token]
 
     async def delete_expired(self, now: float) -> int:

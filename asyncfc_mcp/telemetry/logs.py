@@ -24,7 +24,8 @@ def configure_logs(level: str = "info", stream: TextIO | None = None) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(target),
-        cache_logger_on_first_use=True,
+        # not cached, so that tests can listen in
+        cache_logger_on_first_use=False,
     )
     logging.basicConfig(stream=target, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", force=True)
     # The SDK's own loggers quote messages of clients and servers, which may hold secrets: ours say what matters.

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import queue
+import re
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -31,6 +32,11 @@ from asyncfc_mcp.server.handlers import Context, Handlers, Identify
 PRINCIPAL = "local"
 _FLUSH_S = 0.2
 """How long the last answers may take to be written when we end."""
+_LINE_END_BYTES = 1024
+
+_ID = rb'"id"\s*:\s*(?P<id>-?\d{1,18}|"(?:[^"\\]|\\.)*")'
+_ID_FIRST = re.compile(rb'\s*\{\s*(?:"(?:jsonrpc|method)"\s*:\s*"[^"\\]*"\s*,\s*)*' + _ID + rb"\s*[,}]")
+_ID_LAST = re.compile(rb",\s*" + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$')
 _LONGEST_SCOPE = 200
 _SWITCH_S = 0.0005
 
@@ -75,6 +81,8 @@ def _claimed_descriptors() -> Generator[tuple[BinaryIO, BinaryIO]]:
         # closefd=False: a thread may still block on either when we leave
         yield os.fdopen(source, "rb", closefd=False), cast("BinaryIO", FileIO(sink, "wb", closefd=False))
     finally:
+        # What was printed meanwhile may still be in Python's own buffer; it must not follow the descriptor back.
+        sys.stdout.flush()
         os.dup2(sink, 1)
 
 
@@ -122,7 +130,8 @@ async def client_streams(
     async def send() -> None:
         async with from_server:
             async for message in from_server:
-                lines.put(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+                if (line := _written(message.message)) is not None:
+                    lines.put(line)
 
     writer = threading.Thread(target=write, name="stdout", daemon=True)
     writer.start()
@@ -153,6 +162,19 @@ def _parsed(line: bytes, answers: queue.SimpleQueue[bytes | None]) -> SessionMes
         return None
 
 
+def _written(message: types.JSONRPCMessage) -> bytes | None:
+    """The message as a line; one that cannot be written costs its request an answer, not everybody the connection."""
+    try:
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+    except ValueError as error:
+        log.error("message_not_written", kind=type(message).__name__, fault=type(error).__name__)  # noqa: TRY400  its text quotes the value
+    if not isinstance(message, types.JSONRPCResponse):
+        return None
+    fact = "the answer holds text that is not Unicode and cannot be written; ask for another part of the value"
+    refusal = {"jsonrpc": "2.0", "id": message.id, "error": {"code": types.INTERNAL_ERROR, "message": fact}}
+    return json.dumps(refusal).encode() + b"\n"
+
+
 def _code(fault: str) -> int:
     return types.PARSE_ERROR if "Invalid JSON" in fault else types.INVALID_REQUEST
 
@@ -162,9 +184,18 @@ def _request_id(line: bytes) -> int | str | None:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
-        return None
+        return _id_by_its_looks(line)
     identity = cast("dict[str, Any]", message).get("id") if isinstance(message, dict) else None
     return identity if isinstance(identity, int | str) else None
+
+
+def _id_by_its_looks(line: bytes) -> int | str | None:
+    """The id of what cannot be read at all (too deep, too long a number), where it can only be the message's own."""
+    found = _ID_FIRST.match(line) or _ID_LAST.search(line[-_LINE_END_BYTES:])
+    try:
+        return json.loads(found["id"]) if found is not None else None
+    except ValueError:
+        return None
 
 
 def _write_whole(sink: BinaryIO, line: bytes) -> None:
