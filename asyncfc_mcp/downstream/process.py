@@ -27,8 +27,8 @@ INSIDE_MARKER = "ASYNCFC_INSIDE"
 """Set for every child, so that a gateway can see that it would run behind itself."""
 
 _PIPE_BUFFER_BYTES = 1024 * 1024
-_EOF_GRACE_S = 0.3
-_TERM_GRACE_S = 0.4
+_EOF_GRACE_S = 0.25
+_TERM_GRACE_S = 0.3
 _KILL_GRACE_S = 0.2
 _GROUP_POLL_S = 0.01
 _NEW_GROUP_FLAG = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0

@@ -68,6 +68,6 @@ async def running(
 
 async def reached(connection: Connection, state: ConnectionState) -> None:
     """Wait until the connection stands so; the status has no event of its own for callers."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while connection.status.state is not state:
             await anyio.lowlevel.checkpoint()

@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ToolsListChanged
 from mcp_types import ToolListChangedNotification
 
+from tests.bounds import bound_s
 from tests.harness import FREE, LIMIT_S, Era, running, text_of, toy
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +48,7 @@ async def test_a_token_is_in_hand_soon_after_the_inline_wait() -> None:
         began = time.monotonic()
         await gateway.token("hold", key="a")
         # The bound is wide, because the machine may be busy; benchmarks/overlap.py measures it.
-        assert 0.3 <= time.monotonic() - began < 2
+        assert 0.3 <= time.monotonic() - began < bound_s(2)
 
 
 async def test_the_mode_async_gives_a_token_at_once() -> None:
@@ -75,7 +76,7 @@ async def test_calls_of_one_step_share_the_inline_wait() -> None:
         began = time.monotonic()
         for key in "abcd":
             await gateway.token("hold", key=key)
-        assert time.monotonic() - began < 1.2, "four calls one after another would wait 2.4 s"
+        assert time.monotonic() - began < bound_s(1.2), "four calls one after another would wait 2.4 s"
 
 
 async def test_a_later_step_has_an_inline_wait_of_its_own() -> None:
@@ -90,7 +91,7 @@ async def test_a_call_that_is_known_to_be_blocked_does_not_wait() -> None:
         await gateway.token("hold", key="a", _wait_s=0)
         began = time.monotonic()
         text = await gateway.text("echo", text="x")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < bound_s(2)
         assert "waits behind fut_hold_" in text
         assert "write of everything" in text
 

@@ -20,6 +20,8 @@ import anyio.lowlevel
 import anyio.to_thread
 import psutil
 
+from tests.bounds import bound_s
+
 LIMIT_S = 20.0
 """The bound of everything that could hang."""
 ENDS_WITHIN_S = 1.5
@@ -235,10 +237,10 @@ class RawGateway:
         start = time.monotonic()
         code = await self.exit_code()
         while left := alive(self._family.values()):
-            assert time.monotonic() - start < ENDS_WITHIN_S, f"still there: {left}"
+            assert time.monotonic() - start < bound_s(ENDS_WITHIN_S), f"still there: {left}"
             await anyio.sleep(0.01)
         took_s = time.monotonic() - start
-        assert took_s < ENDS_WITHIN_S, f"it took {took_s:.2f} s"
+        assert took_s < bound_s(ENDS_WITHIN_S), f"it took {took_s:.2f} s"
         return code
 
     def kill(self) -> None:
