@@ -12,12 +12,11 @@ from types import FrameType
 import anyio
 import structlog
 
-from asyncfc_mcp.config.load import LoadedConfig
-from asyncfc_mcp.config.policy import LabelSource
+from asyncfc_mcp.config.load import COMMAND_LINE, ConfigurationError, LoadedConfig
+from asyncfc_mcp.config.policy import LabelSource, unknown_tools
+from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
-from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.gateway import Gateway
-from asyncfc_mcp.gateway.labelling import check_templates
 from asyncfc_mcp.server.handlers import Handlers
 from asyncfc_mcp.store.memory import MemoryStore
 from asyncfc_mcp.transports.stdio import identify_by, serve_stdio
@@ -30,14 +29,6 @@ _REMEDY = (
     'in the server\'s entry: "asyncfc": {"isolated": true} if it shares no state with other servers; '
     '"asyncfc": {"tools": {"TOOL": {"reads": [], "writes": []}}} for a tool that touches no state'
 )
-
-
-class UnavailableStore(GatewayError):
-    """The configuration asks for a store that this release does not have."""
-
-    def __init__(self, store: str) -> None:
-        # the scheme alone: what follows it may hold a password
-        super().__init__(f'"asyncfc.store" is {store.partition(":")[0]!r}; this release has only "memory"')
 
 
 class App:
@@ -57,7 +48,9 @@ class App:
             raise self.pool.catalog.collisions[0]
         settings = loaded.config.settings
         if settings.store != "memory":
-            raise UnavailableStore(settings.store)
+            # the scheme alone: what follows it may hold a password
+            asked = settings.store.partition(":")[0]
+            raise ConfigurationError(loaded.config.source or COMMAND_LINE, "asyncfc.store", f'"{asked}…"', '"memory"')
         self.gateway = Gateway(loaded.config, self.pool, MemoryStore())
         self.handlers = Handlers(self.gateway, settings, identify_by(settings.await_cap_s))
 
@@ -92,19 +85,25 @@ class App:
 
     def _report_labels(self) -> None:
         """Say once for each server what keeps its calls from overlapping, and what would change that."""
-        tools_of: dict[str, list[LabelSource]] = {}
+        tools_of: dict[str, list[CatalogTool]] = {}
         for tool in self.pool.catalog.known:
-            check_templates(tool.policy)
-            tools_of.setdefault(tool.server, []).append(tool.policy.label_source)
-        for server, sources in tools_of.items():
-            serialised = sources.count(LabelSource.DEFAULT)
-            if server in self._reported or not serialised:
+            tools_of.setdefault(tool.server, []).append(tool)
+        for server, tools in tools_of.items():
+            if server in self._reported:
                 continue
             self._reported.add(server)
+            unknown = unknown_tools(self.pool.connection(server).entry, [tool.own_name for tool in tools])
+            if unknown:
+                log.warning(
+                    "unknown_tools_configured", server=server, tools=unknown, effect="their settings are unused"
+                )
+            serialised = sum(tool.policy.label_source is LabelSource.DEFAULT for tool in tools)
+            if not serialised:
+                continue
             log.info(
                 "server_serialised",
                 server=server,
-                tools=len(sources),
+                tools=len(tools),
                 serialised_tools=serialised,
                 why="nothing says what these tools read and write, so their calls keep their order",
                 change=_REMEDY,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ TOOLS = [
     tool("fail", message=STRING),
     tool("reject", message=STRING),
     tool("die"),
+    tool("start_helper"),
     tool("hold", key=STRING),
     tool("hold_and_fail", key=STRING, message=STRING),
     tool("destroy", {"destructiveHint": True}, key=STRING),
@@ -119,6 +121,11 @@ class Toy:
     def do_die(self, **_: Any) -> Any:
         sys.stdout.flush()
         os._exit(3)
+
+    def do_start_helper(self, **_: Any) -> Any:
+        # It inherits our pipes and outlives us for a while.
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"])
+        return "started"
 
     def do_hold(self, key: str, **_: Any) -> Any:
         self.event(self.entered, key).set()

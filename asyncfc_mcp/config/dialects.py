@@ -162,7 +162,11 @@ class EntryReader:
             kind = "http"
         elif kind is None:
             kind = "sse" if urlsplit(url or "").path.rstrip("/").endswith("/sse") else "http"
-        return RemoteEntry(url=url or "", headers=self._table("headers"), type="sse" if kind == "sse" else "http")
+        headers = self._table("headers")
+        for name, value in headers.items():
+            if not value.isascii() or not value.isprintable():
+                self.findings.wrong((*self.at, "headers", name), HIDDEN, "printable ASCII text on one line")
+        return RemoteEntry(url=url or "", headers=headers, type="sse" if kind == "sse" else "http")
 
     def _text(self, name: str) -> str | None:
         value = self.raw.get(name)

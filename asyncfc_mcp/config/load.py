@@ -38,6 +38,7 @@ from asyncfc_mcp.config.problems import (
     note_invalid,
     shown,
 )
+from asyncfc_mcp.core.label import BadTemplate, Template
 from asyncfc_mcp.errors import GatewayError
 
 __all__ = [
@@ -232,8 +233,20 @@ def _servers(
         transport = reader.transport()
         own_place = (*place, "asyncfc")
         own = _settings(_own_object(reader.raw, own_place, findings, variables), own_place, findings, ServerSettings)
+        _note_bad_templates(own, own_place, findings)
         if transport is not None:
             yield ServerEntry(key=key, transport=transport, settings=_resolved(own, (top, _defaults_for(transport))))
+
+
+def _note_bad_templates(own: ServerSettings, at: Key, findings: Findings) -> None:
+    for tool, settings in own.tools.items():
+        for key, templates in (("reads", settings.reads), ("writes", settings.writes)):
+            for index, text in enumerate(templates or ()):
+                try:
+                    Template.parse(text)
+                except BadTemplate as error:
+                    place = (*at, "tools", tool, key, index)
+                    findings.wrong(place, f"{shown(text)}, which {error.fact}", "such as db/{table} or fs/{path:path}")
 
 
 def _own_object(holder: Mapping[str, object], at: Key, findings: Findings, variables: Variables) -> dict[str, Any]:

@@ -73,7 +73,9 @@ class ServerSettings(SharedSettings):
 class GatewaySettings(SharedSettings):
     """The `asyncfc` object at the top of the file: defaults for every server, and what only the gateway has."""
 
-    store: str = Field(default="memory", repr=False, description="`memory`, `sqlite:///PATH` or `redis://…`.")
+    store: str = Field(
+        default="memory", repr=False, description="`memory`; `sqlite:///PATH` and `redis://…` are not in this release."
+    )
     schema_: Literal["union", "describe"] = Field(
         default="union", alias="schema", description="How input schemas say that a token may stand for a value."
     )
@@ -87,13 +89,18 @@ class GatewaySettings(SharedSettings):
         default="observed", description="`strict` treats every label as declared."
     )
     max_unsettled: Annotated[int, Field(ge=1)] = Field(default=1000, description="Unsettled futures per scope.")
+    max_kept_mb: Annotated[int, Field(ge=1)] = Field(
+        default=512, description="Megabytes of values kept; over that the oldest that were told are forgotten early."
+    )
     await_cap_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         default=None, description="The longest wait inside one request, in seconds; unset: by the client that calls."
     )
     on_unseen_failure: Literal["stop", "run"] = Field(
         default="stop", description="What a write does behind a failed write that the client has not been told of."
     )
-    tasks: Literal["hosts", "always", "off"] = Field(default="hosts", description="Who gets MCP tasks.")
+    tasks: Literal["hosts", "always", "off"] = Field(
+        default="hosts", description="Who gets MCP tasks; without effect in this release."
+    )
     ttl_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         default=86400.0, description="How long a settled future can be read, in seconds."
     )

@@ -60,15 +60,13 @@ def conflict(one: Label, other: Label) -> bool:
 class BadTemplate(GatewayError):
     """A label template that cannot be read."""
 
-    def __init__(self, text: str, fact: str, place: str = "") -> None:
-        where = f"{place}: " if place else ""
+    def __init__(self, text: str, fact: str) -> None:
         super().__init__(
-            f"{where}the label template {text!r} {fact}; write literal segments and argument names in braces, "
+            f"the label template {text!r} {fact}; write literal segments and argument names in braces, "
             "such as db/{table} or fs/{path:path}"
         )
         self.text = text
         self.fact = fact
-        self.place = place
 
 
 @dataclass(frozen=True, slots=True)

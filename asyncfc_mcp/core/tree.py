@@ -97,17 +97,23 @@ class TreeNode:
                 yield node
 
     def prune(self) -> None:
-        """Drop what is empty, here and upwards."""
+        """Drop what is empty, here and upwards; in a loop, since a path may have thousands of segments."""
         for frontiers in (self._here, self._below):
             for key in [key for key, frontier in frontiers.items() if frontier.is_empty]:
                 del frontiers[key]
-        if self._parent is not None and self.is_empty:
+        node: TreeNode | None = self
+        while node is not None and node.is_empty:
+            node = node.leave()
+
+    def leave(self) -> TreeNode | None:
+        """Take an empty node out of the tree; its parent, which may be empty now."""
+        if self._parent is not None:
             self._parent.drop(self._segment)
+        return self._parent
 
     def drop(self, segment: str) -> None:
-        """Forget an empty child."""
+        """Forget a child."""
         del self._children[segment]
-        self.prune()
 
     @property
     def is_empty(self) -> bool:

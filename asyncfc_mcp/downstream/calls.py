@@ -14,7 +14,7 @@ from mcp_types import SERVER_INFO_META_KEY, CallToolRequest, CallToolRequestPara
 from pydantic import BaseModel, ValidationError
 
 from asyncfc_mcp.downstream.exchange import Exchange, RecordingDispatcher
-from asyncfc_mcp.downstream.handshake import is_closed
+from asyncfc_mcp.downstream.handshake import WORDS_FOR_A_STATUS, is_closed
 from asyncfc_mcp.downstream.outcome import (
     DownstreamError,
     DownstreamLost,
@@ -25,7 +25,9 @@ from asyncfc_mcp.downstream.outcome import (
     UnsendableArguments,
 )
 from asyncfc_mcp.downstream.remote import BROKEN_OFF, FORGOTTEN, UNREACHABLE
+from asyncfc_mcp.downstream.retrying import delay_s
 
+_DELIVERY_LIMIT_S = 30.0
 MAX_DEPTH = 190
 """JSON readers of other servers stop near 200 levels, and some never answer then."""
 
@@ -41,6 +43,7 @@ class Live:
     session: ClientSession
     dispatcher: RecordingDispatcher
     lost: anyio.Event
+    trouble: Callable[[], str | None]
 
 
 class _NotDelivered(Exception):
@@ -67,6 +70,7 @@ class Call:
         self._exchange = Exchange()
         self._live: Live | None = None
         self._waiting = anyio.CancelScope()
+        self._is_cancelled = False
 
     async def run(self, connected: Callable[[], Awaitable[Live]], cancel_requested: anyio.Event | None) -> Outcome:
         """Send it as soon as its server is connected, and wait for the answer."""
@@ -88,25 +92,31 @@ class Call:
 
     async def _pass_on_cancel(self, cancel_requested: anyio.Event) -> None:
         await cancel_requested.wait()
+        self._is_cancelled = True
         if self._live is None:
             self._waiting.cancel()
         else:
             await self._live.dispatcher.cancel(self._exchange, "cancelled by the client")
 
     async def _carry_out(self, connected: Callable[[], Awaitable[Live]]) -> Outcome:
-        try:
-            return await self._send(await self._wait_for(connected))
-        except _NotDelivered:
-            self._live = None
-        try:
-            return await self._send(await self._wait_for(connected))
-        except _NotDelivered as error:
-            raise DownstreamUnavailable(self._server, str(error), None) from None
+        until = anyio.current_time() + _DELIVERY_LIMIT_S
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._send(await self._wait_for(connected))
+            except _NotDelivered as error:
+                self._live = None
+                if anyio.current_time() > until:
+                    raise DownstreamUnavailable(self._server, str(error), None) from None
+            with anyio.CancelScope() as self._waiting:
+                await anyio.sleep(delay_s(attempt))
 
     async def _wait_for(self, connected: Callable[[], Awaitable[Live]]) -> Live:
-        with anyio.CancelScope() as self._waiting:
-            self._live = await connected()
-            return self._live
+        if not self._is_cancelled:
+            with anyio.CancelScope() as self._waiting:
+                self._live = await connected()
+                return self._live
         raise DownstreamUnavailable(self._server, "the call was cancelled while it waited for the connection", None)
 
     async def _send(self, live: Live) -> Outcome:
@@ -130,11 +140,18 @@ class Call:
         return Outcome(_without_envelope(result))
 
     def _meaning(self, error: MCPError, live: Live) -> Exception:
+        if is_closed(error):
+            # Said here and not only when the session has wound up: the next call must not go the same way.
+            live.lost.set()
         if is_closed(error) or error.error.data == BROKEN_OFF or error.message.startswith("SSE stream "):
             return DownstreamLost(self._server, self._tool)
         if error.error.data in (UNREACHABLE, FORGOTTEN):
-            live.lost.set()
+            # A server that takes no new connection may still be answering older calls (a graceful restart does).
+            if error.error.data == FORGOTTEN or live.dispatcher.calls_waiting == 0:
+                live.lost.set()
             return _NotDelivered(error.message)
+        if error.message in WORDS_FOR_A_STATUS and (trouble := live.trouble()):
+            return RpcError(error.code, trouble, error.error.data)
         return RpcError(error.code, error.message, error.error.data)
 
 

@@ -61,13 +61,17 @@ class Catalog:
         """Tools left out because another has their name: the user has to choose, best before the start goes on."""
         self._connections = connections
         self._on_change = on_change
+        self._patient_until: float | None = None
+        """When a server that never answers has cost clients enough time, once for all their lists."""
         self._tools: tuple[CatalogTool, ...] = ()
         self._by_name: dict[str, CatalogTool] = {}
         self._rebuild()
 
     async def tools(self, timeout_s: float = LIST_TIMEOUT_S) -> tuple[CatalogTool, ...]:
         """All tools; waits for servers that never were listed before, and leaves out those that take too long."""
-        with anyio.move_on_after(timeout_s):
+        if self._patient_until is None:
+            self._patient_until = anyio.current_time() + LIST_TIMEOUT_S
+        with anyio.move_on_after(min(timeout_s, self._patient_until - anyio.current_time())):
             for connection in self._connections:
                 await connection.listing_or_failure()
         return self._tools

@@ -5,6 +5,7 @@ What goes over the wire during a call is `calls`'; what the servers offer togeth
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from mcp_types import (
 )
 
 from asyncfc_mcp import __version__
-from asyncfc_mcp.config.models import ServerEntry, StdioEntry
+from asyncfc_mcp.config.models import RemoteEntry, ServerEntry, StdioEntry
 from asyncfc_mcp.downstream.calls import Call, Live
 from asyncfc_mcp.downstream.exchange import RecordingDispatcher
 from asyncfc_mcp.downstream.framing import printable
@@ -78,6 +79,7 @@ class Connection:
         self._next_try_at: float | None = None
         self._live: Live | None = None
         self._talk: anyio.CancelScope | None = None
+        self._opening: anyio.CancelScope | None = None
         self._is_stopping = False
         self._try_now = anyio.Event()
         self._list_changed = anyio.Event()
@@ -140,20 +142,27 @@ class Connection:
         self._try_now.set()
         if self._talk is not None:
             self._talk.cancel()
+        elif self._opening is not None and isinstance(self.entry.transport, RemoteEntry):
+            # A start of a process is short, and cut off half-way it would leave a child that nobody ends.
+            self._opening.cancel()
 
     async def _attempt(self) -> None:
         self._next_try_at = self._ready_at = None
         self._set(ConnectionState.CONNECTING, self._message)
         link: Link | None = None
         failure: Exception | None = None
-        try:
-            async with _open_link(self.entry) as link:
-                with anyio.CancelScope() as self._talk:
-                    if not self._is_stopping:
-                        await self._talk_over(link)
-        except Exception as error:  # noqa: BLE001 - one server's fault, of whatever kind, must not reach the others
-            failure = error
-        self._talk = None
+        with anyio.CancelScope(deadline=anyio.current_time() + _HANDSHAKE_LIMIT_S) as self._opening:
+            try:
+                async with _open_link(self.entry) as link:
+                    self._opening.deadline = math.inf
+                    with anyio.CancelScope() as self._talk:
+                        if not self._is_stopping:
+                            await self._talk_over(link)
+            except Exception as error:  # noqa: BLE001 - one server's fault, of whatever kind, must not reach the others
+                failure = error
+        if self._opening.cancelled_caught:
+            failure = TimeoutError()
+        self._talk = self._opening = None
         if not self._is_stopping:
             self._plan_next_try(failure, link.trouble() if link else None)
 
@@ -163,7 +172,7 @@ class Connection:
             with anyio.fail_after(_HANDSHAKE_LIMIT_S):
                 await negotiate(session)
                 await self._take_listing(await fetch_listing(session, self.key))
-            self._live = Live(session, dispatcher, link.lost)
+            self._live = Live(session, dispatcher, link.lost, link.trouble)
             self._ready_at = time.monotonic()
             self._set(ConnectionState.READY, None)
             log.info("server_ready", server=self.key, tools=len(self.listing.tools) if self.listing else 0)

@@ -45,6 +45,8 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
         self._inner: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(link.read, link.write)
         self._lost = link.lost
         self._ids = itertools.count(1)
+        self.calls_waiting = 0
+        """Recorded requests whose answer has not come yet."""
 
     async def send_raw_request(
         self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None
@@ -56,7 +58,11 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
         if exchange is None:
             return await self._inner.send_raw_request(method, params, options)
         exchange.request_id = request_id
-        exchange.result = await self._inner.send_raw_request(method, params, options)
+        self.calls_waiting += 1
+        try:
+            exchange.result = await self._inner.send_raw_request(method, params, options)
+        finally:
+            self.calls_waiting -= 1
         return exchange.result
 
     async def notify(self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None) -> None:

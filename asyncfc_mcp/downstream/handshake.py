@@ -108,11 +108,11 @@ def explanation(error: BaseException, trouble: str | None) -> str:
 
 
 def _is_the_servers_own(error: MCPError) -> bool:
-    is_transports = error.error.data in TRANSPORT_FAULTS or error.message in _WORDS_FOR_A_STATUS
+    is_transports = error.error.data in TRANSPORT_FAULTS or error.message in WORDS_FOR_A_STATUS
     return not is_transports and not is_closed(error)
 
 
-_WORDS_FOR_A_STATUS = frozenset({"Server returned an error response", "Not Found"})
+WORDS_FOR_A_STATUS = frozenset({"Server returned an error response", "Not Found"})
 """What the SDK says of an HTTP status; the transport knows the status itself."""
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, cast
+from typing import Any, cast
 
+from asyncfc_mcp.core.value import MISSING
 from asyncfc_mcp.errors import GatewayError
-
-MISSING: Final = object()
-"""Stands for an absent `structuredContent`, which is not the same as an empty one."""
 
 
 @dataclass(frozen=True)

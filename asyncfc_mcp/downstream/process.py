@@ -37,12 +37,11 @@ _NEW_GROUP_FLAG = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32"
 class CommandNotFound(GatewayError):
     """The command of a server is not there, or cannot be run."""
 
-    def __init__(self, command: str, path: str) -> None:
-        super().__init__(
-            f"command {command!r} was not found in the PATH {path!r}; install it, or give its whole path as `command`"
-        )
+    def __init__(self, command: str) -> None:
+        # Without the PATH itself: `env` may set it, and this text reaches the log and the model.
+        where = "in the PATH of its environment" if Path(command).parent == Path() else "there, or cannot be run"
+        super().__init__(f"command {command!r} was not found {where}; install it, or give its whole path as `command`")
         self.command = command
-        self.path = path
 
 
 class WorkingFolderMissing(GatewayError):
@@ -82,6 +81,10 @@ class ChildProcess:
         """How it ended when it did so by itself; None while it runs or when we ended it."""
         self._transport = transport
         self._protocol = protocol
+
+    async def exited(self) -> None:
+        """Wait until it has exited, whatever still holds its pipes."""
+        await self._protocol.exited.wait()
 
     async def end(self) -> None:
         """Ask it to end (end of file, then SIGTERM), then make it; returns within 0.9 s, with its group gone."""
@@ -170,7 +173,7 @@ def _resolved_command(entry: StdioEntry, environment: dict[str, str]) -> str:
     # The child's PATH, not ours; on Windows this also finds npx.cmd behind `npx`.
     found = shutil.which(command, path=path)
     if found is None:
-        raise CommandNotFound(entry.command, path)
+        raise CommandNotFound(entry.command)
     return found
 
 

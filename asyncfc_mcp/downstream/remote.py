@@ -55,6 +55,9 @@ class _HttpClient(_Client):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
             response = await super().send(request, **options)
+            if response.headers.get("content-type", "").lower().startswith("application/json"):
+                # Read here: a body that breaks off while the SDK reads it ends the whole connection.
+                await response.aread()
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             return _error_response(request, UNREACHABLE, f"the server cannot be reached ({type(error).__name__})")
         except httpx2.TransportError as error:

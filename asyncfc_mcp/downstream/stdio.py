@@ -44,6 +44,7 @@ async def stdio_link(server: str, entry: StdioEntry) -> AsyncGenerator[Link]:
         tasks.start_soon(_Reader(server, child, incoming).run)
         tasks.start_soon(_write_stdin, child, outgoing, incoming, flushed)
         tasks.start_soon(_log_stderr, server, child)
+        tasks.start_soon(_close_after_exit, child, incoming)
         try:
             yield link
         finally:
@@ -141,6 +142,13 @@ async def _write_stdin(
         incoming.close()
     finally:
         flushed.set()
+
+
+async def _close_after_exit(child: ChildProcess, incoming: _Incoming) -> None:
+    # What the child started may hold its stdout open, so that no end of file ever comes.
+    await child.exited()
+    await anyio.sleep(_LAST_ANSWERS_S)
+    incoming.close()
 
 
 async def _log_stderr(server: str, child: ChildProcess) -> None:

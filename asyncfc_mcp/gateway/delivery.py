@@ -27,6 +27,8 @@ QUIET_S = 0.005
 apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
 LONGEST_HOLD_S = 0.25
 """Only a burst that goes on and on is cut here: 64 calls sent at once take 40 ms to come in (docs/decisions)."""
+IDLE_S = 60.0
+"""A scope that was silent for so long, with nothing to deliver, is forgotten."""
 MOST_CHARACTERS_A_VALUE = 2_000
 MOST_CHARACTERS_ATTACHED = 4_000
 
@@ -110,6 +112,19 @@ class Delivery:
         if future in scope.attached:
             scope.attached.remove(future)
 
+    def drop_idle_scopes(self) -> None:
+        """Forget silent scopes that have nothing to deliver: clients name as many as they like."""
+        silent_since = time.monotonic() - IDLE_S
+        for name, scope in list(self._scopes.items()):
+            is_silent = max(scope.last_arrival_at, scope.last_answer_at) < silent_since
+            if is_silent and not (scope.finished or scope.holds or scope.attached):
+                del self._scopes[name]
+
+    @property
+    def scopes_known(self) -> int:
+        """How many scopes it remembers."""
+        return len(self._scopes)
+
     # Waiting
 
     def inline_wait_s(self, future: Future) -> float:
@@ -180,8 +195,11 @@ class Delivery:
         return Attachments((opened, *parts.blocks, closed), tuple(parts.included))
 
     def _on_move(self, move: Move, future: Future) -> None:
-        if move.to_state in SETTLED and future.is_out:
-            self._scope(future.caller).finished[future.call.future] = future
+        if move.to_state not in SETTLED or not future.is_out:
+            return
+        self._scope(future.caller).finished[future.call.future] = future
+        if future.is_given_up and move.to_state is FutureState.CANCELLED:
+            self.tell(future)
 
     def _scope(self, caller: Caller) -> ScopeTimes:
         return self._scopes.setdefault(caller.scope, ScopeTimes())

@@ -71,6 +71,8 @@ class Future:
     """Whether the client gave it its name, and so holds its token from the start."""
     is_out: bool = False
     """Whether the client holds its token."""
+    is_given_up: bool = False
+    """Whether the client itself has cancelled it."""
     outcome: Outcome | None = None
     rpc_error: RpcError | None = None
     progress: Progress | None = None
@@ -103,14 +105,21 @@ class Future:
         """What a poll sees of it."""
         return self.record.state, self.progress
 
+    def has_expired(self, settled_before: float) -> bool:
+        """Whether it can be forgotten: long settled, or answered without its token so that nobody can ask for it."""
+        record = self.record
+        # one that has just settled may still have its request waiting for the value
+        if not record.is_forgettable or not record.is_answered or record.settled_at is None:
+            return False
+        return not (self.is_out or self.is_named) or record.settled_at <= settled_before
+
     def value(self) -> Value:
         """What it stands for in arguments; only when it has resolved."""
         outcome = self.outcome
         if outcome is None:
             return Value(None, MISSING, (), wraps_result=False)
-        structured = outcome.structured if outcome.has_structured else MISSING
         wraps = wraps_result(self.tool.tool.get("outputSchema"))
-        return Value(outcome.text, structured, outcome.block_types, wraps_result=wraps)
+        return Value(outcome.text, outcome.structured, outcome.block_types, wraps_result=wraps)
 
 
 async def first_settled(futures: Iterable[Future]) -> None:

@@ -18,6 +18,7 @@ from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.scheduler import Scheduler
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.downstream.status import ConnectionState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
@@ -73,6 +74,7 @@ class Gateway:
         settings = config.settings
         self._pool = pool
         self._ttl_s = settings.ttl_s
+        self._most_kept_bytes = settings.max_kept_mb * 2**20
         self._table = FutureTable()
         self._keeper = Keeper(store, settings.ttl_s)
         self._store = store
@@ -170,7 +172,7 @@ class Gateway:
             wait_s = min(wishes.wait_s, cap_s)
         elif policy.mode == "async":
             wait_s = 0.0
-        elif policy.waits_for_failure:
+        elif policy.waits_for_failure and not future.record.is_blocked:
             wait_s = cap_s
         else:
             wait_s = min(self._delivery.inline_wait_s(future), cap_s)
@@ -201,6 +203,14 @@ class Gateway:
         """
         return self._table.get(caller, token)
 
+    def sees(self, caller: Caller, token: str) -> bool:
+        """Whether the caller has a future under that token."""
+        return self._table.find(caller, token) is not None
+
+    async def wait_for_name(self, caller: Caller, token: str) -> None:
+        """Wait until a call of the caller bears that name."""
+        await self._submission.wait_for_name(caller, token)
+
     def futures(self, caller: Caller) -> list[Future]:
         """Every future whose token the caller holds, oldest first."""
         return list(self._table.of_caller(caller))
@@ -209,6 +219,10 @@ class Gateway:
         """Behind which call, for which label or value; empty when it does not wait."""
         if not self._runner.knows(future):
             return ""
+        if future.record.state is FutureState.RUNNING:
+            server = future.policy.server
+            status = self._pool.connection(server).status
+            return "" if status.state is ConnectionState.READY else wording.for_its_server(server, status)
         blockers = self._runner.scheduler.blockers(future.call.future)
         tokens = {one.future: self._table.by_identity(one.future).token for one in blockers if one.future is not None}
         return wording.why_it_waits(blockers, tokens)
@@ -241,9 +255,9 @@ class Gateway:
     def cancel(self, futures: Sequence[Future], reason: str) -> None:
         """Stop calls: those that have not started at once, the others when their server agrees or the grace is over."""
         for future in futures:
-            self._runner.send(CancelRequested(future.call.future, time.monotonic(), reason))
-            if future.record.is_settled:
-                self._delivery.tell(future)
+            if not future.record.is_settled:
+                future.is_given_up = True
+                self._runner.send(CancelRequested(future.call.future, time.monotonic(), reason))
 
     # Housekeeping
 
@@ -272,10 +286,21 @@ class Gateway:
         while True:
             await anyio.sleep(min(SWEEP_S, self._ttl_s))
             expired_before = time.monotonic() - self._ttl_s
-            for future in self._table:
-                record = future.record
-                if not record.is_forgettable or record.settled_at is None:
-                    continue
-                if not (future.is_out or future.is_named) or record.settled_at <= expired_before:
+            self._delivery.drop_idle_scopes()
+            for future in self._too_many_bytes() + [one for one in self._table if one.has_expired(expired_before)]:
+                if self._table.holds(future.call.future):
                     self._forget(future)
                     await self._keeper.forget(future)
+
+    def _too_many_bytes(self) -> list[Future]:
+        """The oldest values that the client has seen, as many as have to go for the rest to fit."""
+        values = [one for one in self._table if one.outcome is not None]
+        excess = sum(one.outcome.size_bytes for one in values if one.outcome is not None) - self._most_kept_bytes
+        going: list[Future] = []
+        for future in values:
+            if excess <= 0:
+                break
+            if future.outcome is not None and future.record.is_told and future.record.is_forgettable:
+                going.append(future)
+                excess -= future.outcome.size_bytes
+        return going

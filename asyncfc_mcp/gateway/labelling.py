@@ -9,20 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from asyncfc_mcp.config.policy import ToolPolicy
-from asyncfc_mcp.core.label import Access, BadTemplate, Label, LabelPath, Template, absolute_segments, expand
+from asyncfc_mcp.core.label import Access, Label, LabelPath, Template, absolute_segments, expand
 
 _parse = lru_cache(maxsize=4096)(Template.parse)
-
-
-def check_templates(policy: ToolPolicy) -> None:
-    """Refuse a tool whose templates cannot be read, at start rather than at its first call."""
-    for key, templates in (("reads", policy.reads), ("writes", policy.writes)):
-        for text in templates:
-            try:
-                _parse(text)
-            except BadTemplate as error:
-                place = f"server {policy.server!r}, tool {policy.tool!r}, key {key!r}"
-                raise BadTemplate(error.text, error.fact, place) from None
 
 
 def labels_of(

@@ -48,6 +48,12 @@ class Preparation:
         if problem is not None:
             raise InvalidArguments(problem.argument, problem.fact)
 
+    def converted(self, tool: CatalogTool, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with text read as JSON where only its JSON fits: what labels and the server go by."""
+        if not self._converts or tool.policy.mode == "sync":
+            return arguments
+        return self.schema(tool).convertible(arguments)
+
     def final_arguments(self, future: Future) -> dict[str, Any] | None:
         """What the server gets.
 
@@ -62,8 +68,7 @@ class Preparation:
         if mentions_tokens(arguments):
             values = {token: need.value() for token, need in request.needs.items()}
             arguments = substitute(arguments, request.references, values, schema.slot_of, embed=self.embed)
-        if self._converts and future.policy.mode != "sync":
-            arguments = schema.convertible(arguments)
+        arguments = self.converted(future.tool, arguments)
         if request.references and (problem := schema.check_final(arguments)) is not None:
             raise InvalidArguments(problem.argument, _with_tokens(problem.fact, problem.argument, request))
         return arguments

@@ -28,6 +28,8 @@ from asyncfc_mcp.gateway.table import FutureTable
 _ATTEMPTS = 3
 """For tools known to be read-only or idempotent, when their server is lost."""
 
+_LONGEST_MESSAGE = 2_000
+
 MoveListener = Callable[[Move, Future], None]
 
 log = structlog.get_logger()
@@ -101,7 +103,13 @@ class Runner:
             future.request = NOTHING_ASKED
             future.settled.set()
             if self._tasks is not None:
-                self._tasks.start_soon(self._keeper.keep_if_out, future)
+                self._tasks.start_soon(self._keep, future)
+
+    async def _keep(self, future: Future) -> None:
+        try:
+            await self._keeper.keep_if_out(future)
+        except Exception:  # a store that fails once must not end every call; the value is still in memory
+            log.exception("future_not_stored", token=future.token)
 
     # One call
 
@@ -123,15 +131,20 @@ class Runner:
         try:
             arguments = self._preparation.final_arguments(future)
             await self._keeper.keep_if_out(future)
-            future.outcome = await self._call_downstream(future, arguments)
+            outcome = await self._call_downstream(future, arguments)
         except GatewayError as error:
-            future.rpc_error = error if isinstance(error, RpcError) else None
+            if isinstance(error, RpcError) and not future.record.is_settled:
+                future.rpc_error = error
             return Failure(_reason(error), str(error))
         except Exception as error:  # a fault of ours in one call must not end all the others
             log.exception("call_broke", token=future.token, tool=future.tool_name)
             return Failure(FailureReason.INTERNAL, f"the gateway itself failed ({type(error).__name__}); see its log")
-        if future.outcome.is_error:
-            return Failure(FailureReason.TOOL_ERROR, future.outcome.text or "the tool says that it failed")
+        if not future.record.is_settled:  # an answer after the time-out must not change what the client was told
+            future.outcome = outcome
+        if outcome.is_error:
+            text = outcome.text or "the tool says that it failed"
+            # the whole of it is in the outcome; what hangs on this failure repeats it
+            return Failure(FailureReason.TOOL_ERROR, text[:_LONGEST_MESSAGE])
         return None
 
     async def _call_downstream(self, future: Future, arguments: dict[str, object] | None) -> Outcome:

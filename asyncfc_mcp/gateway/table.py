@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.reference import clip
 from asyncfc_mcp.core.token import closest, is_mistyped
 from asyncfc_mcp.errors import GatewayError
@@ -20,7 +21,8 @@ class UnknownToken(GatewayError):
         known = ", ".join(live[-_MOST_SHOWN:]) or "none"
         more = f" (the newest {_MOST_SHOWN} of {len(live)})" if len(live) > _MOST_SHOWN else ""
         meant = closest(token, live)
-        fact = "is mistyped" if is_mistyped(token) else "is not known: it never existed or has expired"
+        # a name that a client gives may look like a mistyped token (fut_list_documents)
+        fact = "is mistyped" if meant and is_mistyped(token) else "is not known: it never existed or has expired"
         hint = f" Did you mean {meant}?" if meant else ""
         place = f"{argument}: " if argument else ""
         super().__init__(f"{place}{clip(token)} {fact}.{hint} Your live tokens: {known}{more}.")
@@ -30,8 +32,10 @@ class UnknownToken(GatewayError):
 class NameTaken(GatewayError):
     """`_as` asks for a name that a live future of the scope has."""
 
-    def __init__(self, token: str) -> None:
-        super().__init__(f"_as: {token} already names a live future; choose another name, or use {token} for its value")
+    def __init__(self, token: str, state: FutureState | None = None) -> None:
+        is_lost = state in (FutureState.FAILED, FutureState.CANCELLED)
+        use = f"; {token} is {state} and has no value" if is_lost else f", or use {token} for its value"
+        super().__init__(f"_as: {token} already names a live future; choose another name{use}")
         self.token = token
 
 
@@ -54,7 +58,7 @@ class FutureTable:
         if not future.is_named:
             self._minted[future.token] = future
         elif (caller.scope, future.token) in self._named:
-            raise NameTaken(future.token)
+            raise NameTaken(future.token, self._named[caller.scope, future.token].record.state)
         else:
             self._named[caller.scope, future.token] = future
             self._named_by_principal[caller.principal, future.token] = future

@@ -13,6 +13,9 @@ from asyncfc_mcp.core.record import Blocker
 from asyncfc_mcp.downstream.status import ServerStatus
 from asyncfc_mcp.gateway.future import Future
 
+_MOST_MEMBERS = 20
+"""A longer list of what a failure took with it would not fit into any answer, and so never leave."""
+
 
 def why_it_waits(blockers: Sequence[Blocker], token_of: dict[str, str]) -> str:
     """Behind which call, for which label or value."""
@@ -25,6 +28,12 @@ def why_it_waits(blockers: Sequence[Blocker], token_of: dict[str, str]) -> str:
         else:
             reasons.append(f"behind {token_of[blocker.future]} ({blocker.because})")
     return " and ".join(reasons)
+
+
+def for_its_server(key: str, status: ServerStatus) -> str:
+    """A call that has its turn but no connection to be sent over."""
+    why = f": {status.message}" if status.message else ""
+    return f"for its server {key}, which is not connected ({status.state}{why}); it has not been sent"
 
 
 def pending(future: Future, waits: str) -> str:
@@ -85,7 +94,8 @@ def ready(nonce: str, future: Future) -> str:
 
 def family(nonce: str, text: str, members: Sequence[str]) -> str:
     """A failure and all that it took with it."""
-    also = f" Not started because of it: {', '.join(members)}." if members else ""
+    more = f" and {len(members) - _MOST_MEMBERS} more" if len(members) > _MOST_MEMBERS else ""
+    also = f" Not started because of it: {', '.join(members[:_MOST_MEMBERS])}{more}." if members else ""
     return f"[{nonce}] {text}{also}"
 
 
@@ -96,7 +106,7 @@ def state_in_words(future: Future, waits: str) -> str:
         case FutureState.PENDING:
             detail = f"pending: waits {waits}" if waits else "pending"
         case FutureState.RUNNING:
-            detail = f"running{progress}"
+            detail = f"waits {waits}" if waits else f"running{progress}"
         case FutureState.CANCELLING:
             detail = "cancelling: its server has been asked to stop"
         case state:

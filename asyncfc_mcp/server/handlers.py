@@ -182,7 +182,8 @@ class Handlers:
             caller, tool, arguments, wishes, meta=_passed_on_meta(context), on_progress=context.session.report_progress
         )
         if not future.record.is_settled:
-            return self._with_attachments(caller, self._pending(future), (future,))
+            pending = self._pending(future)
+            return pending if "structuredContent" in pending else self._with_attachments(caller, pending, (future,))
         if future.rpc_error is not None:
             raise _as_mcp_error(future.rpc_error)
         result = self._settled(future)
@@ -219,14 +220,20 @@ class Handlers:
     def _pending(self, future: Future) -> dict[str, Any]:
         text = wording.pending(future, self._gateway.why_it_waits(future))
         meta = {FUTURE_META_KEY: {"token": future.token, "state": str(future.record.state)}}
-        return {"content": [text_block(text)], "_meta": meta}
+        result: dict[str, Any] = {"content": [text_block(text)], "_meta": meta}
+        if future.policy.structured:
+            # clients refuse a result without it when the tool declares an outputSchema, and some show nothing else
+            result["structuredContent"] = {**meta[FUTURE_META_KEY], "note": text}
+        return result
 
     def _settled(self, future: Future) -> dict[str, Any]:
         if future.outcome is None:
             failure = future.record.failure
             if failure is None:
                 raise LookupError(future.token)
-            return {"content": [text_block(wording.failure(future.token, future.tool_name, failure))], "isError": True}
+            # an inline failure leaves no token, so it must not name one
+            name = future.token if future.is_out or future.is_named else "the call"
+            return {"content": [text_block(wording.failure(name, future.tool_name, failure))], "isError": True}
         result = inline_result(future)
         if not names_its_token(future):
             return result

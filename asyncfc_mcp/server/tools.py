@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import anyio
+
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.reference import JsonPath, find_references
 from asyncfc_mcp.core.token import normalise
@@ -18,6 +20,7 @@ from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future, OnProgress
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
+from asyncfc_mcp.gateway.submission import NAME_WAIT_S
 from asyncfc_mcp.gateway.table import UnknownToken
 
 LONGEST_PART_CHARACTERS = 20_000
@@ -42,7 +45,7 @@ class BadToolArgument(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Answer:
     """An answer of one of our tools, and the futures whose end it tells."""
 
     content: list[Block]
@@ -127,7 +130,7 @@ class OwnTools:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._by_name: dict[str, Callable[[Caller, Mapping[str, Any], OnProgress | None], Awaitable[Told]]] = {
+        self._by_name: dict[str, Callable[[Caller, Mapping[str, Any], OnProgress | None], Awaitable[Answer]]] = {
             "await_future": self._await,
             "get_future": self._get,
             "cancel_future": self._cancel,
@@ -146,27 +149,30 @@ class OwnTools:
         Raises:
             GatewayError: the arguments are of no use.
         """
-        told = await self._by_name[name](caller, arguments or {}, on_progress)
-        for future in told.futures:
-            self._gateway.delivery.tell(future)
-        return {"content": told.content, **({"isError": True} if told.is_error else {})}
+        answer = await self._by_name[name](caller, arguments or {}, on_progress)
+        for future in answer.futures:
+            # another chat's model has not seen what this one reads
+            if future.caller.scope == caller.scope:
+                self._gateway.delivery.tell(future)
+        return {"content": answer.content, **({"isError": True} if answer.is_error else {})}
 
     # await_future
 
-    async def _await(self, caller: Caller, arguments: Mapping[str, Any], on_progress: OnProgress | None) -> Told:
+    async def _await(self, caller: Caller, arguments: Mapping[str, Any], on_progress: OnProgress | None) -> Answer:
         mode = arguments.get("mode") or "all"
         if mode not in ("all", "any"):
             raise BadToolArgument("await_future", "mode", mode, '"all" or "any"')
         timeout_s = min(_number("await_future", "timeout_s", arguments.get("timeout_s"), caller.cap_s), caller.cap_s)
+        await self._let_names_come(caller, arguments.get("futures"))
         wanted = self._wanted(caller, "await_future", arguments.get("futures"))
         if not wanted:
-            return Told([text_block("Nothing is unsettled.")])
+            return Answer([text_block("Nothing is unsettled.")])
         await self._gateway.wait([one.future for one in wanted], mode, timeout_s, on_progress)
         settled = [one for one in wanted if one.future.record.is_settled]
         pending = [one for one in wanted if not one.future.record.is_settled]
         if len(wanted) == 1 and settled:
             blocks, is_error = _result(wanted[0])
-            return Told(blocks, [wanted[0].future], is_error)
+            return Answer(blocks, [wanted[0].future], is_error)
         content = [block for one in settled for block in self._headed(one)]
         if pending and (mode == "all" or not settled):
             lines = [self._line(one.future) for one in pending[:MOST_LISTED]]
@@ -176,7 +182,16 @@ class OwnTools:
         elif pending:
             more = f" and {len(pending) - MOST_LISTED} more" if len(pending) > MOST_LISTED else ""
             content.append(text_block("Unsettled: " + ", ".join(one.text for one in pending[:MOST_LISTED]) + more))
-        return Told(content, [one.future for one in settled])
+        return Answer(content, [one.future for one in settled])
+
+    async def _let_names_come(self, caller: Caller, futures: object) -> None:
+        """The calls that bear them may have been sent in the same message."""
+        with anyio.move_on_after(NAME_WAIT_S):
+            for text in _tokens("await_future", futures):
+                try:
+                    self._find(caller, "await_future", text)
+                except UnknownToken as unknown:
+                    await self._gateway.wait_for_name(caller, unknown.token)
 
     def _headed(self, one: Wanted) -> list[Block]:
         blocks, _ = _result(one)
@@ -187,7 +202,8 @@ class OwnTools:
     def _wanted(self, caller: Caller, tool: str, futures: object) -> list[Wanted]:
         texts = _tokens(tool, futures)
         if not texts:
-            return [Wanted(one, (), one.token) for one in self._gateway.futures(caller) if not one.record.is_settled]
+            mine = (one for one in self._gateway.futures(caller) if one.caller.scope == caller.scope)
+            return [Wanted(one, (), one.token) for one in mine if not one.record.is_settled]
         wanted = {text: self._find(caller, tool, text) for text in texts}
         distinct: dict[tuple[str, JsonPath], Wanted] = {}
         for one in wanted.values():
@@ -196,11 +212,7 @@ class OwnTools:
 
     def _find(self, caller: Caller, tool: str, text: str) -> Wanted:
         def exists(token: str) -> bool:
-            try:
-                self._gateway.get(caller, token)
-            except UnknownToken:
-                return False
-            return True
+            return self._gateway.sees(caller, token)
 
         whole = normalise(text)
         if whole is not None and exists(whole):
@@ -221,7 +233,7 @@ class OwnTools:
 
     # get_future
 
-    async def _get(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Told:
+    async def _get(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Answer:
         text = arguments.get("future")
         if not isinstance(text, str):
             raise BadToolArgument("get_future", "future", text, "one token")
@@ -232,21 +244,21 @@ class OwnTools:
         await self._gateway.hold_poll(caller, one.future)
         line = text_block(self._line(one.future))
         if not one.future.record.is_settled:
-            return Told([line])
+            return Answer([line])
         offset = int(_number("get_future", "offset", arguments.get("offset"), 0))
         limit = int(_number("get_future", "limit", arguments.get("limit"), LONGEST_PART_CHARACTERS))
         is_whole = arguments.get("offset") is None and arguments.get("limit") is None
         blocks, is_error = _result(one)
         if is_whole and sum(len(str(block.get("text", ""))) for block in blocks) <= LONGEST_PART_CHARACTERS:
-            return Told([line, *blocks], [one.future], is_error)
+            return Answer([line, *blocks], [one.future], is_error)
         whole = "\n".join(str(block["text"]) for block in blocks if block.get("type") == "text")
         part = whole[offset : offset + min(limit, LONGEST_PART_CHARACTERS)]
         note = f"Characters {offset} to {offset + len(part)} of {len(whole)}."
-        return Told([line, text_block(note), text_block(part)], [one.future], is_error)
+        return Answer([line, text_block(note), text_block(part)], [one.future], is_error)
 
     # cancel_future and list_futures
 
-    async def _cancel(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Told:
+    async def _cancel(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Answer:
         texts = _tokens("cancel_future", arguments.get("futures"))
         if not texts:
             raise BadToolArgument("cancel_future", "futures", arguments.get("futures"), "at least one token")
@@ -257,9 +269,9 @@ class OwnTools:
         lines = [
             f"{self._line(one)}{' already: unchanged' if one.call.future in was_settled else ''}" for one in futures
         ]
-        return Told([text_block("\n".join(lines))])
+        return Answer([text_block("\n".join(lines))])
 
-    async def _list(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Told:
+    async def _list(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Answer:
         state = arguments.get("state")
         if state is not None and state not in ("unsettled", *FutureState):
             raise BadToolArgument("list_futures", "state", state, ", ".join(["unsettled", *FutureState]))
@@ -273,7 +285,7 @@ class OwnTools:
             if status.state is not ConnectionState.READY
         ]
         lines += [str(collision) for collision in self._gateway.pool.catalog.collisions]
-        return Told([text_block("\n".join(lines))])
+        return Answer([text_block("\n".join(lines))])
 
 
 def _has_state(future: Future, state: str | None) -> bool:

@@ -64,7 +64,7 @@ def ask(place: Place, method: str, *options: str) -> Json:
     entry = {"command": command, "args": arguments, "env": {"ASYNCFC_STATE_FOLDER": str(place.folder / "state")}}
     file = place.folder / "inspector.json"
     file.write_text(json.dumps({"mcpServers": {"gateway": entry}}))
-    program = shutil.which("mcp-inspector", path=str(Path(NPM, "node_modules", ".bin")))
+    program = shutil.which("mcp-inspector-cli", path=str(Path(NPM, "node_modules", ".bin")))
     assert program is not None, "the Inspector is not installed beside the servers"
     asked = [program, "--cli", "--config", str(file), "--server", "gateway", "--method", method, *options]
     finished = subprocess.run(asked, env=place.env, capture_output=True, text=True, timeout=LIMIT_S, check=False)

@@ -242,6 +242,7 @@ def test_a_file_that_lists_no_servers_says_what_it_lacks(file: Path, text: str, 
         ({"command": "a", "cwd": ["b"]}, "mcpServers.x.cwd is a list; allowed: text"),
         ({"command": "a", "envFile": "no.env"}, 'mcpServers.x.envFile is "no.env" (No such file or directory)'),
         ({"command": "a", "asyncfc": 3}, "mcpServers.x.asyncfc is 3; allowed: an object of settings"),
+        ({"url": "https://a", "headers": {"X": "é"}}, "mcpServers.x.headers.X is (hidden); allowed: printable ASCII"),
     ],
 )
 def test_a_wrong_entry_is_named_with_what_is_allowed(file: Path, entry: object, message: str) -> None:
@@ -262,6 +263,7 @@ def test_a_wrong_entry_is_named_with_what_is_allowed(file: Path, entry: object, 
         ({"tools": []}, "tools is a list; allowed: an object"),
         ({"tools": {"t": 1}}, "tools.t is 1; allowed: an object"),
         ({"tools": {"t": {"writes": [1]}}}, "tools.t.writes.0 is 1; allowed: text"),
+        ({"tools": {"t": {"writes": ["a", "fs/{b"]}}}, 'tools.t.writes.1 is "fs/{b", which has a'),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(file: Path, settings: object, message: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from asyncfc_mcp.downstream.outcome import MISSING, Outcome
+from asyncfc_mcp.core.value import MISSING
+from asyncfc_mcp.downstream.outcome import Outcome
 
 IMAGE = {"type": "image", "data": "QUJD", "mimeType": "image/png"}
 

@@ -100,6 +100,7 @@ async def test_reads_and_writes_sent_side_by_side_copy_every_file(tmp_path: Path
         async with anyio.create_task_group() as tasks:
             for number in range(len(contents)):
                 tasks.start_soon(copy_with_both_calls_at_once, files, number)
+        await files.door.client.call_tool("await_future", {"futures": []})
         for number, content in enumerate(contents):
             assert (files.folder / f"{number}.out").read_bytes() == content.encode()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from asyncfc_mcp.config.policy import LabelSource, ToolHints, ToolPolicy
-from asyncfc_mcp.core.label import BadTemplate, Label, conflict
-from asyncfc_mcp.gateway.labelling import check_templates, labels_of
+from asyncfc_mcp.core.label import Label, conflict
+from asyncfc_mcp.gateway.labelling import labels_of
 
 
 def policy(
@@ -148,15 +148,6 @@ def test_a_dollar_that_names_no_variable_is_part_of_the_name(tmp_path: Path) -> 
 def test_a_reference_anywhere_in_the_argument_gives_the_namespace() -> None:
     found = labels_of(policy((), READ), {"path": "/a/fut_x"}, lambda name: name == "path")
     assert words(found) == ["write of fs"]
-
-
-def test_a_bad_template_is_refused_with_server_tool_and_key() -> None:
-    with pytest.raises(BadTemplate, match=r"server 'files', tool 'write_file', key 'writes': .*'fs/\{path'"):
-        check_templates(policy(("ok/{a}",), ("fs/{path",)))
-
-
-def test_good_templates_pass_the_check() -> None:
-    check_templates(policy(("", "a/{b}"), ("fs/{path:path}",)))
 
 
 def test_a_label_costs_well_under_a_tenth_of_a_millisecond() -> None:

@@ -22,7 +22,7 @@ SERVERS = ("one", "two")
 LANES = 8
 """Programs that are played at once, each in a scope of its own."""
 
-_FAILURE = re.compile(r"fut_\S+ \(\S+\) failed \((?P<reason>\w+)\): (?P<message>.*)", re.DOTALL)
+_FAILURE = re.compile(r"(?:fut_\S+|the call) \(\S+\) failed \((?P<reason>\w+)\): (?P<message>.*)", re.DOTALL)
 _ENDS = {"poisoned": "poisoned", "unseen_failure": "stopped"}
 
 
