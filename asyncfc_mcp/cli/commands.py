@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ def run_serve(config_file: Path | None, command: tuple[str, ...], overrides: Map
     for warning in loaded.warnings:
         log.warning("configuration", message=warning)
     log.info("starting", servers=[entry.key for entry in loaded.config.servers])
+    # What the imports have made stays for good: without this each full collection walks it, while calls wait.
+    gc.freeze()
     anyio.run(app.serve_stdio)
     log.info("stopped")
 
