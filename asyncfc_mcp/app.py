@@ -16,6 +16,7 @@ from asyncfc_mcp.config.load import COMMAND_LINE, ConfigurationError, LoadedConf
 from asyncfc_mcp.config.policy import LabelSource, unknown_tools
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.handlers import Handlers
 from asyncfc_mcp.store.memory import MemoryStore
@@ -64,13 +65,16 @@ class App:
             yield
             tasks.cancel_scope.cancel()
 
-    async def serve_stdio(self) -> None:
-        """Serve on stdio until the client goes or a signal comes."""
+    async def serve_stdio(self) -> GatewayError | None:
+        """Serve on stdio until the client goes or a signal comes; or not at all, for the reason that is returned."""
         with anyio.CancelScope() as scope, _stopped_by_signals(scope.cancel):
             async with self.running():
                 # A client hears the servers' instructions once, as it connects: worth a moment on the very first start.
                 await self.pool.catalog.tools(FIRST_LISTING_S)
+                if self.pool.catalog.collisions:
+                    return self.pool.catalog.collisions[0]
                 await serve_stdio(self.handlers)
+        return None
 
     def _note_change(self) -> None:
         self._changed.set()

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 import click
@@ -29,15 +30,21 @@ def run_serve(config_file: Path | None, command: tuple[str, ...], overrides: Map
             loaded = from_command(command, os.environ, overrides)
         app = App(loaded, state_folder(os.environ))
     except GatewayError as error:
-        click.echo(f"asyncfc-mcp: {error}", err=True)
-        sys.exit(2)
+        _refuse(error)
     for warning in loaded.warnings:
         log.warning("configuration", message=warning)
     log.info("starting", servers=[entry.key for entry in loaded.config.servers])
     # What the imports have made stays for good: without this each full collection walks it, while calls wait.
     gc.freeze()
-    anyio.run(app.serve_stdio)
+    refusal = anyio.run(app.serve_stdio)
+    if refusal is not None:
+        _refuse(refusal)
     log.info("stopped")
+
+
+def _refuse(error: GatewayError) -> NoReturn:
+    click.echo(f"asyncfc-mcp: {error}", err=True)
+    sys.exit(2)
 
 
 def run_demonstration(speed: float) -> None:

@@ -95,3 +95,14 @@ async def test_a_gateway_hidden_behind_a_script_ends_and_the_others_work(tmp_pat
         assert "will not run behind itself" in (await gateway.logged("server_stderr"))["line"]
         assert await gateway.text("echo", text="hi") == "hi"
         assert "Server hidden is" in await gateway.text("list_futures")
+
+
+async def test_two_servers_whose_tools_would_have_one_name_are_a_wrong_start(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"mcpServers": {"one": toy(), "two": toy()}}))
+    code, stderr, stdout = await refusal(tmp_path, "--config", str(file))
+    assert (code, stdout) == (2, [])
+    (line,) = [line for line in stderr.splitlines() if line.startswith("asyncfc-mcp: ")]
+    assert "'one'" in line
+    assert "'two'" in line
+    assert "prefix" in line
