@@ -39,8 +39,3 @@ class ServerRoom:
     def give_back(self) -> None:
         """Free a place."""
         self.running -= 1
-
-    @property
-    def waiting(self) -> int:
-        """How many futures wait for a place; some may have settled meanwhile."""
-        return sum(len(queue) for queue in self._queues.values())

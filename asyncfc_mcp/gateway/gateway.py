@@ -141,7 +141,7 @@ class Gateway:
                 await self._wait_inline(future, wishes)
             if not future.record.is_settled or names_its_token(future):
                 await self._keeper.let_out(future)
-        except anyio.get_cancelled_exc_class():
+        except BaseException:  # cancelled, withdrawn, or its token could not be kept: in every case nobody holds it
             self._withdraw(future, "its request was cancelled by the client")
             raise
         self._answer(future)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from asyncfc_mcp.core.reference import ArgumentFault, in_words, mentions_tokens
 from asyncfc_mcp.core.substitution import substitute
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.gateway.future import Future, Request
 from asyncfc_mcp.gateway.validation import ToolSchema
+
+log = structlog.get_logger()
 
 
 class InvalidArguments(ArgumentFault):
@@ -26,6 +30,7 @@ class Preparation:
     def __init__(self, *, embed: bool, converts: bool) -> None:
         self.embed = embed
         self._converts = converts
+        self._unchecked: set[str] = set()
         self._schemas: dict[tuple[str, str], tuple[dict[str, Any], ToolSchema]] = {}
 
     def schema(self, tool: CatalogTool) -> ToolSchema:
@@ -44,9 +49,17 @@ class Preparation:
             InvalidArguments: it can never fit.
         """
         places = {reference.at for reference in request.references}
-        problem = self.schema(tool).check_submitted(request.arguments or {}, places)
+        schema = self.schema(tool)
+        problem = schema.check_submitted(request.arguments or {}, places)
+        self._note_unchecked(tool, schema)
         if problem is not None:
             raise InvalidArguments(problem.argument, problem.fact)
+
+    def _note_unchecked(self, tool: CatalogTool, schema: ToolSchema) -> None:
+        """Say once of each tool whose schema is of no use that its server alone judges its arguments."""
+        if schema.unchecked_because is not None and tool.name not in self._unchecked:
+            self._unchecked.add(tool.name)
+            log.warning("schema_unusable", tool=tool.name, server=tool.server, why=schema.unchecked_because)
 
     def converted(self, tool: CatalogTool, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments with text read as JSON where only its JSON fits: what labels and the server go by."""

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeGuard, cast
 from urllib.parse import unquote
 
 from asyncfc_mcp.core.reference import Place
+from asyncfc_mcp.core.value import ANY_SLOT
 
 Json = dict[str, Any]
 
-ALL_TYPES: Final = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 _NO_TYPES: Final = frozenset[str]()
 
 
@@ -35,9 +35,9 @@ def type_names(value: object) -> frozenset[str]:
 def types_at(schema: object, at: Place) -> frozenset[str]:
     """The types that the place accepts; all seven where the schema says nothing, or contradicts itself."""
     try:
-        return _Search(schema, at).types(schema, 0) or ALL_TYPES
+        return _Search(schema, at).types(schema, 0) or ANY_SLOT
     except RecursionError:
-        return ALL_TYPES
+        return ANY_SLOT
 
 
 def is_object(value: object) -> TypeGuard[Json]:
@@ -56,7 +56,7 @@ class _Search:
     def types(self, schema: object, depth: int) -> frozenset[str]:
         """What `schema`, which stands `depth` steps down the place, allows at its end."""
         if not is_object(schema):
-            return _NO_TYPES if schema is False else ALL_TYPES
+            return _NO_TYPES if schema is False else ANY_SLOT
         key = (id(schema), depth)
         if key in self._found:
             return self._found[key]
@@ -78,7 +78,7 @@ class _Search:
         if depth == len(self._at):
             return declared
         holder = "object" if isinstance(self._at[depth], str) else "array"
-        return ALL_TYPES if holder in declared else _NO_TYPES
+        return ANY_SLOT if holder in declared else _NO_TYPES
 
     def _all_of(self, schema: Json, depth: int) -> list[tuple[object, int]]:
         """The schemas that hold as well, here or one step down."""
@@ -93,12 +93,12 @@ class _Search:
 
 
 def _declared_types(schema: Json) -> frozenset[str]:
-    found = ALL_TYPES
+    found = ANY_SLOT
     named: object = schema.get("type")
     if isinstance(named, str | list):
         names = frozenset([named] if isinstance(named, str) else cast("list[str]", named))
         found = names | {"integer"} if "number" in names else names
-        found &= ALL_TYPES
+        found &= ANY_SLOT
     values: list[object] | None = [schema["const"]] if "const" in schema else schema.get("enum")
     if isinstance(values, list):
         found &= _NO_TYPES.union(*(type_names(value) for value in values))

@@ -54,3 +54,12 @@ async def assert_process_unharmed(gateway: RawGateway, tool: str = "echo") -> No
     """The same, of a process."""
     assert "still here" in await gateway.text(tool, text="still here", _wait_s=10)
     assert (await gateway.text("list_futures", state="unsettled")).startswith("No futures.")
+
+
+async def held(gateway: GatewayClient) -> str:
+    return await gateway.token("hold", key="a", _wait_s=0)
+
+
+async def let_go(gateway: GatewayClient, token: str) -> None:
+    await gateway.call("release", key="a")
+    assert await gateway.value(token) == "held a"

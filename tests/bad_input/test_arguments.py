@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
 import pytest
 
-from tests.bad_input.support import assert_unharmed, error_of, free_toy, nested
-from tests.harness import LIMIT_S, GatewayClient, running
+from tests.bad_input.support import error_of, held, let_go, nested
+from tests.harness import LIMIT_S, GatewayClient
 
 pytestmark = pytest.mark.anyio
 
 HUGE = 10**400
-
-
-@pytest.fixture
-async def gateway() -> AsyncGenerator[GatewayClient]:
-    """One with a future `fut_done` that has settled; it must be unharmed at the end."""
-    async with running({"toy": free_toy()}, inline_wait_s=5) as gateway:
-        await gateway.call("echo", text="done", _as="done")
-        yield gateway
-        await assert_unharmed(gateway)
-
-
-async def held(gateway: GatewayClient) -> str:
-    return await gateway.token("hold", key="a", _wait_s=0)
-
-
-async def let_go(gateway: GatewayClient, token: str) -> None:
-    await gateway.call("release", key="a")
-    assert await gateway.value(token) == "held a"
 
 
 # The arguments that we add to every tool

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
-from tests.bad_input.support import assert_unharmed, error_of, free_toy
+from tests.bad_input.support import assert_unharmed, error_of, free_toy, held, let_go
 from tests.harness import GatewayClient, running, text_of
 
 pytestmark = pytest.mark.anyio
 
 HUGE = 10**400
-
-
-@pytest.fixture
-async def gateway() -> AsyncGenerator[GatewayClient]:
-    """One with a future `fut_done` that has settled; it must be unharmed at the end."""
-    async with running({"toy": free_toy()}, inline_wait_s=5) as gateway:
-        await gateway.call("echo", text="done", _as="done")
-        yield gateway
-        await assert_unharmed(gateway)
-
-
-async def held(gateway: GatewayClient) -> str:
-    return await gateway.token("hold", key="a", _wait_s=0)
-
-
-async def let_go(gateway: GatewayClient, token: str) -> None:
-    await gateway.call("release", key="a")
-    assert await gateway.value(token) == "held a"
 
 
 # await_future

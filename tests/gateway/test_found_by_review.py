@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp.shared.exceptions import MCPError
 from structlog.testing import capture_logs
 
 from asyncfc_mcp.gateway import gateway as gateway_module
@@ -235,3 +236,21 @@ async def test_settings_of_a_tool_that_is_not_there_are_warned_of() -> None:
         async with running({"toy": toy(tools={"ecko": FREE})}) as gateway:
             await gateway.client.list_tools()
     assert [one["tools"] for one in logs if one["event"] == "unknown_tools_configured"] == [("ecko",)]
+
+
+async def test_a_call_whose_token_cannot_be_kept_is_withdrawn_and_the_gateway_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running({"toy": toy(tools={"hold": FREE, "echo": FREE})}, inline_wait_s=0) as gateway:
+
+        async def full_disk(store: object, row: object) -> None:
+            raise OSError("disk is full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("asyncfc_mcp.store.memory.MemoryStore.put", full_disk)
+            with pytest.raises(MCPError, match="its log says why"):
+                await gateway.call("hold", key="a")
+        assert await gateway.text("echo", text="on", _wait_s=5) == "on"
+        (future,) = [one for one in gateway.app.gateway.table if one.tool_name == "hold"]
+        assert future.record.is_answered
+        assert future.cancel_requested.is_set()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from asyncfc_mcp.gateway.slot import ALL_TYPES
+from asyncfc_mcp.core.value import ANY_SLOT
 from asyncfc_mcp.gateway.validation import ToolSchema, wraps_result
 from tests.schema.tools import takes
 
@@ -31,9 +31,9 @@ def slot(schema: dict[str, Any], *at: str | int) -> set[str]:
         ({"oneOf": [STRING, {"type": "null"}]}, {"string", "null"}),
         ({"allOf": [{"type": ["string", "null"]}, {"type": ["string", "array"]}]}, {"string"}),
         ({"type": "object", "anyOf": [{"required": ["a"]}]}, {"object"}),
-        ({"description": "anything"}, set(ALL_TYPES)),
-        (True, set(ALL_TYPES)),
-        (False, set(ALL_TYPES)),
+        ({"description": "anything"}, set(ANY_SLOT)),
+        (True, set(ANY_SLOT)),
+        (False, set(ANY_SLOT)),
     ],
 )
 def test_a_slot_takes_the_types_that_its_schema_names(schema: Any, types: set[str]) -> None:
@@ -68,12 +68,12 @@ def test_a_local_reference_is_followed_with_its_escapes() -> None:
     "reference", ["#/$defs/Missing", "https://example.org/schema.json", "other.json#/a", "#anchor"]
 )
 def test_a_reference_that_leads_nowhere_here_says_nothing(reference: str) -> None:
-    assert slot(takes(x={"$ref": reference}), "x") == ALL_TYPES
+    assert slot(takes(x={"$ref": reference}), "x") == ANY_SLOT
 
 
 def test_a_reference_to_itself_ends() -> None:
     schema = takes(x={"$ref": "#/$defs/Loop"}) | {"$defs": {"Loop": {"$ref": "#/$defs/Loop"}}}
-    assert slot(schema, "x") == ALL_TYPES
+    assert slot(schema, "x") == ANY_SLOT
 
 
 def test_a_recursive_type_is_followed_150_levels_down() -> None:
