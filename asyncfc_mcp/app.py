@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 import anyio
 import structlog
@@ -119,13 +118,23 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Generator[None]:
     """Have Ctrl-C and SIGTERM call `stop` in the event loop, on every platform."""
     loop = asyncio.get_running_loop()
 
-    def on_signal(number: int, _: FrameType | None) -> None:
-        log.info("stopping", signal=signal.Signals(number).name)
-        loop.call_soon_threadsafe(stop)
+    def stop_for(number: signal.Signals) -> None:
+        log.info("stopping", signal=number.name)
+        stop()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        try:
+            # The loop's own way wakes it whichever thread the system hands the signal to; a handler of Python's alone
+            # would wait for the next event when that is the thread that writes to a client which does not read.
+            loop.add_signal_handler(number, stop_for, number)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda given, _: loop.call_soon_threadsafe(stop_for, signal.Signals(given)))
     try:
         yield
     finally:
         for number, handler in before.items():
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
             signal.signal(number, handler)
