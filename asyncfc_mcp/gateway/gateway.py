@@ -142,7 +142,7 @@ class Gateway:
             if not future.record.is_settled or names_its_token(future):
                 await self._keeper.let_out(future)
         except BaseException:  # cancelled, withdrawn, or its token could not be kept: in every case nobody holds it
-            self._withdraw(future, "its request was cancelled by the client")
+            self._withdraw(future, "its request ended before it could be answered")
             raise
         self._answer(future)
         return future

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -11,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from structlog.testing import capture_logs
 
 from asyncfc_mcp.gateway import gateway as gateway_module
-from tests.harness import FREE, GatewayClient, running, text_of, toy
+from tests.harness import FREE, TOY, GatewayClient, running, text_of, toy
 
 pytestmark = pytest.mark.anyio
 
@@ -153,12 +155,21 @@ async def test_labels_go_by_what_the_server_gets() -> None:
         assert f"behind {token}" in text
 
 
-async def test_a_call_of_a_server_that_is_down_says_so() -> None:
-    servers = {"toy": toy(prefix="", tools={"die": FREE, "echo": FREE}), "gone": {"command": "no-such-command"}}
-    async with running(servers, inline_wait_s=0) as gateway:
-        await gateway.client.list_tools()
-        text = await gateway.text("list_futures")
-        assert "Server gone is failed" in text
+async def test_a_call_of_a_server_that_is_down_says_that_it_was_not_sent(tmp_path: Path) -> None:
+    flag = tmp_path / "broken"
+    script = (
+        f"import os, runpy, sys; os.path.exists({str(flag)!r}) and sys.exit(3); "
+        f"runpy.run_path({str(TOY)!r}, run_name='__main__')"
+    )
+    servers = {"toy": {"command": sys.executable, "args": ["-c", script], "asyncfc": {"prefix": ""}}}
+    async with running(servers, state_folder=tmp_path) as gateway:
+        assert len((await gateway.client.list_tools()).tools) > 4
+    flag.touch()
+    async with running(servers, state_folder=tmp_path) as gateway:
+        text = await gateway.text("echo", text="x", _wait_s=0.3)
+        assert "for its server toy, which is not connected" in text
+        assert "it has not been sent" in text
+        assert "still running" not in text
 
 
 async def test_a_blocked_destructive_call_does_not_freeze_the_model() -> None:
