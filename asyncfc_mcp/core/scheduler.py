@@ -172,7 +172,9 @@ class Scheduler:
         record.has_token = event.with_token
         if not record.has_ended:
             for label in record.call.labels:
-                self._scopes[record.call.scope].tree.enter(record.node, label, Plane.ANSWERED)
+                # a timed-out call may be the last of its scope, and hold labels that nobody had to wait for yet
+                scope = self._scopes.setdefault(record.call.scope, Scope())
+                scope.tree.enter(record.node, label, Plane.ANSWERED)
         self._note_unseen(record)
 
     @_on.register

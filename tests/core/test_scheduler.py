@@ -257,6 +257,18 @@ def test_a_timed_out_call_keeps_its_labels_until_it_has_ended() -> None:
     assert program.end("w1") == ["w2"]
 
 
+def test_a_timed_out_call_that_is_answered_last_in_its_scope_still_orders_what_comes_after() -> None:
+    program = Program(Scheduler(stops_unseen=False))
+    program.submit("other")
+    program.submit("w1", "w:db")
+    program.time_out("w1")
+    program.succeed("other")
+    program.forget("other")
+    program.answer("w1")
+    assert not program.send("w2", "w:db")
+    assert program.end("w1") == ["w2"]
+
+
 def test_a_cancelled_running_call_keeps_its_labels_until_it_has_ended() -> None:
     program = Program()
     program.send("w1", "w:db")
