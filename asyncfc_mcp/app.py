@@ -19,7 +19,7 @@ from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.handlers import Handlers
 from asyncfc_mcp.store.memory import MemoryStore
-from asyncfc_mcp.transports.stdio import identify_by, serve_stdio
+from asyncfc_mcp.transports.stdio import StdioDoorway, serve_stdio
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class App:
             asked = settings.store.partition(":")[0]
             raise ConfigurationError(loaded.config.source or COMMAND_LINE, "asyncfc.store", f'"{asked}…"', '"memory"')
         self.gateway = Gateway(loaded.config, self.pool, MemoryStore())
-        self.handlers = Handlers(self.gateway, settings, identify_by(settings.await_cap_s))
+        self.handlers = Handlers(self.gateway, settings, StdioDoorway(settings.await_cap_s))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

@@ -1,8 +1,10 @@
-"""Who calls: whose futures they may see, whose order they keep, and how long their client waits."""
+"""Who calls: whose futures they may see, whose order they keep, how long their client waits and what it can do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from asyncfc_mcp.downstream.claims import Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,15 @@ class Caller:
     """Whose call order is kept; unique across principals."""
     is_anonymous: bool = False
     """Whether others share the principal, so that only the token itself keeps them apart."""
+    has_own_scope: bool = True
+    """Whether the scope is one conversation. Where it is not (stateless HTTP, when the client sends no scope), only
+    what a request itself names may go with its answer."""
+    session: str | None = None
+    """The legacy session behind the request, where messages can be sent outside of any request; None where there is
+    none."""
     cap_s: float = 25.0
     """The longest that one request of this client may wait."""
     output_characters: int = 40_000
     """The longest result text that this client takes in."""
+    claims: Claims = field(default_factory=lambda: Claims("legacy"))
+    """What the client says of itself; claimed downstream in its name."""

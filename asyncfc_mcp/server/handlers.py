@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import mcp_types as types
 import structlog
 from mcp.server.caching import CacheHint
-from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.session import ServerSession
@@ -27,13 +26,10 @@ from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway, UnknownTool, Wishes
 from asyncfc_mcp.gateway.shaping import Block, inline_result, names_its_token, text_block
+from asyncfc_mcp.server.doorway import Context, Doorway
 from asyncfc_mcp.server.instructions import instructions
 from asyncfc_mcp.server.schema import own_arguments, shown_tool, split_arguments
 from asyncfc_mcp.server.tools import OwnTools, own_tools
-
-Context = ServerRequestContext[Any, Any]
-Identify = Callable[[Context], Caller]
-"""Who is behind a request; each transport knows its own way to tell."""
 
 FUTURE_META_KEY = "asyncfc/future"
 DELIVERED_META_KEY = "asyncfc/delivered"
@@ -52,13 +48,13 @@ class Handlers:
     Args:
         gateway: does the work.
         settings: how clients are shown things.
-        identify: who is behind a request.
+        doorway: who is behind a request.
     """
 
-    def __init__(self, gateway: Gateway, settings: GatewaySettings, identify: Identify) -> None:
+    def __init__(self, gateway: Gateway, settings: GatewaySettings, doorway: Doorway) -> None:
         self._gateway = gateway
         self._settings = settings
-        self._identify = identify
+        self._doorway = doorway
         self._own = OwnTools(gateway)
         self._own_arguments: dict[str, frozenset[str]] = {}
         self._shown: tuple[int, dict[str, Any]] | None = None
@@ -102,7 +98,7 @@ class Handlers:
         self._sessions.append(context.session)
 
     async def _list_tools(self, context: Context, _: types.PaginatedRequestParams) -> dict[str, Any]:
-        self._gateway.delivery.arrive(self._identify(context))
+        self._gateway.delivery.arrive(self._doorway.caller(context))
         catalog = self._gateway.pool.catalog
         tools = await catalog.tools()
         if self._shown is None or self._shown[0] != catalog.version:
@@ -151,7 +147,7 @@ class Handlers:
         return COMPLETE | await self._answer_call(context, params)
 
     async def _answer_call(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
-        caller = self._identify(context)
+        caller = self._doorway.caller(context)
         self._gateway.delivery.arrive(caller)
         try:
             if params.name in self._own:

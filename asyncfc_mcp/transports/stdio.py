@@ -25,9 +25,9 @@ import structlog
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
-from asyncfc_mcp.clients.limits import limits_of
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.server.handlers import Context, Handlers, Identify
+from asyncfc_mcp.server.doorway import Context, claims_of, is_modern, limits_for, named_scope
+from asyncfc_mcp.server.handlers import Handlers
 
 PRINCIPAL = "local"
 _FLUSH_S = 0.2
@@ -37,7 +37,6 @@ _LINE_END_BYTES = 1024
 _ID = rb'"id"\s*:\s*(?P<id>-?\d{1,18}|"(?:[^"\\]|\\.)*")'
 _ID_FIRST = re.compile(rb'\s*\{\s*(?:"(?:jsonrpc|method)"\s*:\s*"[^"\\]*"\s*,\s*)*' + _ID + rb"\s*[,}]")
 _ID_LAST = re.compile(rb",\s*" + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$')
-_LONGEST_SCOPE = 200
 _SWITCH_S = 0.0005
 
 log = structlog.get_logger()
@@ -52,21 +51,32 @@ async def serve_stdio(handlers: Handlers) -> None:
             await handlers.server.run(incoming, outgoing, handlers.options)
 
 
-def identify_by(await_cap_s: float | None) -> Identify:
-    """The caller behind a request on stdio: one user, and the scope that the client names if it splits its calls."""
+class StdioDoorway:
+    """One user, one connection; the client may split its calls into scopes by name.
 
-    def identify(context: Context) -> Caller:
-        client = context.session.client_params
-        limits = limits_of(client.client_info.name if client is not None else None)
-        part = (context.meta or {}).get("asyncfc/scope")
+    Args:
+        await_cap_s: the longest that one request may wait; by what is known of the client where it is None.
+    """
+
+    def __init__(self, await_cap_s: float | None) -> None:
+        self._await_cap_s = await_cap_s
+
+    def caller(self, context: Context) -> Caller:
+        """The one user, in the scope that the request names."""
+        limits = limits_for(context)
+        part = named_scope(context)
         return Caller(
             principal=PRINCIPAL,
-            scope=f"{PRINCIPAL}/{part[:_LONGEST_SCOPE]}" if isinstance(part, str) else PRINCIPAL,
-            cap_s=await_cap_s if await_cap_s is not None else limits.cap_s,
+            scope=f"{PRINCIPAL}/{part}" if part is not None else PRINCIPAL,
+            session=None if is_modern(context) else PRINCIPAL,
+            cap_s=self._await_cap_s if self._await_cap_s is not None else limits.cap_s,
             output_characters=limits.output_characters,
+            claims=claims_of(context),
         )
 
-    return identify
+    def reaches(self, session: str) -> bool:
+        """The pipe carries everything."""
+        return session == PRINCIPAL
 
 
 @contextmanager
