@@ -1,6 +1,11 @@
-# The gateway with what most MCP servers are started by: npx (Node) and uvx (uv). Use:
+# The gateway with what most MCP servers are started by: npx (Node) and uvx (uv). It serves HTTP at /mcp. Use:
 #   docker build -t asyncfc-mcp .
-#   docker run -i --rm -v /absolute/config.json:/config.json:ro -v /absolute/data:/data asyncfc-mcp
+#   export ASYNCFC_TOKEN=$(openssl rand -hex 32)
+#   docker run --rm -p 127.0.0.1:8765:8765 -e ASYNCFC_TOKEN -v /absolute/config.json:/config.json:ro asyncfc-mcp
+# and give clients http://localhost:8765/mcp with the header "Authorization: Bearer $ASYNCFC_TOKEN". Clients that call it
+# by another name need that said: add `serve --config /config.json --transport http --host 0.0.0.0 --allow-host NAME`.
+# On stdio, started by the client itself:
+#   docker run -i --rm -v /absolute/config.json:/config.json:ro -v /absolute/data:/data asyncfc-mcp serve --config /config.json
 # The servers of the configuration run inside the container, so their paths are paths in there.
 
 FROM python:3.13-slim-bookworm AS build
@@ -23,4 +28,5 @@ ENV PATH=/opt/asyncfc/bin:$PATH ASYNCFC_STATE_FOLDER=/state
 USER asyncfc
 WORKDIR /home/asyncfc
 ENTRYPOINT ["asyncfc-mcp"]
-CMD ["serve", "--config", "/config.json"]
+EXPOSE 8765
+CMD ["serve", "--config", "/config.json", "--transport", "http", "--host", "0.0.0.0"]

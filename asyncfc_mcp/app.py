@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -19,12 +19,17 @@ from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.handlers import Handlers
 from asyncfc_mcp.store.memory import MemoryStore
+from asyncfc_mcp.transports.access import Access
+from asyncfc_mcp.transports.doorway import NetworkDoorway
+from asyncfc_mcp.transports.http import MCP_PATH, serve_http
+from asyncfc_mcp.transports.listener import Listener
+from asyncfc_mcp.transports.sse import SSE_PATH, serve_sse
 from asyncfc_mcp.transports.stdio import StdioDoorway, serve_stdio
 
 log = structlog.get_logger()
 
-FIRST_LISTING_S = 2.0
-"""How long a client is kept waiting at its first start for servers that were never listed before."""
+FIRST_LISTING_S = 4.0
+"""How long after the very first start a collision of tool names still ends it: a client has come and gone by then."""
 _REMEDY = (
     'in the server\'s entry: "asyncfc": {"isolated": true} if it shares no state with other servers; '
     '"asyncfc": {"tools": {"TOOL": {"reads": [], "writes": []}}} for a tool that touches no state'
@@ -37,13 +42,20 @@ class App:
     Args:
         loaded: what the user asked for.
         state_folder: where the last known tool lists are kept; None for nowhere.
+        serves_network: whether clients come over HTTP or SSE, each with an identity of its own, and not over stdio.
     """
 
-    def __init__(self, loaded: LoadedConfig, state_folder: Path | None) -> None:
+    def __init__(self, loaded: LoadedConfig, state_folder: Path | None, *, serves_network: bool = False) -> None:
         self._config = loaded.config
         self._changed = anyio.Event()
         self._reported: set[str] = set()
-        self.pool = Pool(loaded.config, state_folder=state_folder, on_change=self._note_change)
+        self._refusal: GatewayError | None = None
+        self.pool = Pool(
+            loaded.config,
+            state_folder=state_folder,
+            on_change=self._note_change,
+            waits_for_claims=not serves_network,
+        )
         if self.pool.catalog.collisions:
             raise self.pool.catalog.collisions[0]
         settings = loaded.config.settings
@@ -52,7 +64,9 @@ class App:
             asked = settings.store.partition(":")[0]
             raise ConfigurationError(loaded.config.source or COMMAND_LINE, "asyncfc.store", f'"{asked}…"', '"memory"')
         self.gateway = Gateway(loaded.config, self.pool, MemoryStore())
-        self.handlers = Handlers(self.gateway, settings, StdioDoorway(settings.await_cap_s))
+        self.network = NetworkDoorway(settings.await_cap_s)
+        doorway = self.network if serves_network else StdioDoorway(settings.await_cap_s)
+        self.handlers = Handlers(self.gateway, settings, doorway)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -60,20 +74,54 @@ class App:
         async with anyio.create_task_group() as tasks:
             await tasks.start(self.pool.run)
             await tasks.start(self.gateway.run)
+            await tasks.start(self.handlers.run)
             tasks.start_soon(self._announce_changes)
             yield
             tasks.cancel_scope.cancel()
 
     async def serve_stdio(self) -> GatewayError | None:
         """Serve on stdio until the client goes or a signal comes; or not at all, for the reason that is returned."""
-        with anyio.CancelScope() as scope, _stopped_by_signals(scope.cancel):
-            async with self.running():
-                # A client hears the servers' instructions once, as it connects: worth a moment on the very first start.
-                await self.pool.catalog.tools(FIRST_LISTING_S)
-                if self.pool.catalog.collisions:
-                    return self.pool.catalog.collisions[0]
-                await serve_stdio(self.handlers)
-        return None
+        return await self._serve(lambda: serve_stdio(self.handlers))
+
+    async def serve_http(self, listener: Listener, access: Access) -> GatewayError | None:
+        """Serve streamable HTTP until a signal comes; or not at all, for the reason that is returned."""
+        log.info("listening", url=f"{listener.origin}{MCP_PATH}", token_needed=access.token is not None)
+        return await self._serve(
+            lambda: serve_http(self.handlers, self.network, listener, access, self._end_session), listener.close
+        )
+
+    async def serve_sse(self, listener: Listener, access: Access) -> GatewayError | None:
+        """Serve HTTP with server-sent events until a signal comes; or not at all, for the reason that is returned."""
+        log.info("listening", url=f"{listener.origin}{SSE_PATH}", token_needed=access.token is not None)
+        return await self._serve(
+            lambda: serve_sse(self.handlers, self.network, listener, access, self._end_session), listener.close
+        )
+
+    async def _serve(
+        self, transport: Callable[[], Awaitable[None]], close: Callable[[], None] = lambda: None
+    ) -> GatewayError | None:
+        try:
+            with anyio.CancelScope() as scope, _stopped_by_signals(scope.cancel):
+                async with self.running(), anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._watch_first_lists, scope)
+                    await transport()
+                    tasks.cancel_scope.cancel()
+        finally:
+            close()
+        return self._refusal
+
+    async def _watch_first_lists(self, serving: anyio.CancelScope) -> None:
+        """End the start when the very first lists show that two tools have one name: the user has to choose."""
+        await self.pool.catalog.tools(FIRST_LISTING_S)
+        if self.pool.catalog.collisions:
+            self._refusal = self.pool.catalog.collisions[0]
+            serving.cancel()
+
+    def _end_session(self, session: str) -> None:
+        """A client's session is over."""
+        # the first characters only: whoever knows all of them could speak in its name
+        log.info("session_ended", session=session[:6])
+        self.handlers.end_session(session)
 
     def _note_change(self) -> None:
         self._changed.set()
@@ -84,7 +132,7 @@ class App:
             await self._changed.wait()
             self._changed = anyio.Event()
             self._report_labels()
-            await self.handlers.announce_tools()
+            self.handlers.announce_changes()
 
     def _report_labels(self) -> None:
         """Say once for each server what keeps its calls from overlapping, and what would change that."""

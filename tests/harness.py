@@ -45,6 +45,7 @@ async def running(
     era: Era = "auto",
     state_folder: Path | None = None,
     message_handler: MessageHandlerFnT | None = None,
+    client_options: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncGenerator[GatewayClient]:
     """A client of a running gateway; by default in front of one toy server, with names as the toy has them."""
@@ -54,7 +55,9 @@ async def running(
         file.write_text(json.dumps(document))
         app = App(load_file(file, os.environ), state_folder)
     with anyio.fail_after(60):
-        async with app.running(), Client(app.handlers.server, mode=era, message_handler=message_handler) as client:
+        async with app.running(), Client(
+            app.handlers.server, mode=era, message_handler=message_handler, **(client_options or {})
+        ) as client:
             yield GatewayClient(client, app)
 
 

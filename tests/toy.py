@@ -65,6 +65,10 @@ TOOLS = [
     tool("sleep", seconds=NUMBER),
     tool("list_arguments", values={"type": "array", "items": STRING}, options={"type": "object"}),
     tool("cancelled", {"readOnlyHint": True}),
+    tool("ask", method=STRING, params={"type": "object"}, gate={**STRING, "default": ""}),
+    tool("ask_when_cancelled", {"destructiveHint": True}, key=STRING),
+    tool("claimed", {"readOnlyHint": True}),
+    tool("say", level=STRING, data=STRING, count={"type": "integer", "default": 1}),
     tool("change_tools"),
 ]
 
@@ -88,6 +92,9 @@ class Toy:
         self.cancelled: list[Any] = []
         self.random = random.Random(sys.argv[1] if len(sys.argv) > 1 else "toy")
         self.tools = list(TOOLS)
+        self.capabilities: Any = None
+        self.answers: dict[str, Any] = {}
+        self.asked = 0
 
     def event(self, events: dict[str, threading.Event], key: str) -> threading.Event:
         with self.lock:
@@ -187,6 +194,35 @@ class Toy:
     def do_cancelled(self, **_: Any) -> Any:
         return json.dumps(len(self.cancelled))
 
+    def ask(self, method: str, params: Any) -> Any:
+        """Send a request to the client and wait for what it answers: a result or an error."""
+        with self.lock:
+            self.asked += 1
+            identity = f"ask-{self.asked}"
+        answered = self.event(self.gates, identity)
+        send({"id": identity, "method": method, "params": params})
+        answered.wait()
+        return self.answers.pop(identity)
+
+    def do_ask(self, method: str, params: Any, gate: str = "", **_: Any) -> Any:
+        if gate:
+            self.do_hold(gate)
+        return json.dumps(self.ask(method, params), sort_keys=True)
+
+    def do_ask_when_cancelled(self, key: str, **_: Any) -> Any:
+        self.do_hold(key)
+        self.answers["late"] = self.ask("elicitation/create", {"message": "late?", "requestedSchema": {}})
+        self.event(self.entered, "late").set()
+        return "too late"
+
+    def do_claimed(self, **_: Any) -> Any:
+        return json.dumps(self.capabilities, sort_keys=True)
+
+    def do_say(self, level: str, data: str, count: int = 1, **_: Any) -> Any:
+        for number in range(count):
+            send({"method": "notifications/message", "params": {"level": level, "data": f"{data} {number}"}})
+        return "said"
+
     def do_change_tools(self, **_: Any) -> Any:
         self.tools.append(tool(f"new_{len(self.tools)}"))
         send({"method": "notifications/tools/list_changed"})
@@ -211,7 +247,8 @@ def answer(request: dict[str, Any]) -> None:
     params: dict[str, Any] = request.get("params") or {}
     match request["method"]:
         case "initialize":
-            capabilities = {"tools": {"listChanged": True}}
+            TOY.capabilities = params.get("capabilities")
+            capabilities = {"logging": {}, "tools": {"listChanged": True}}
             result: Any = {
                 "protocolVersion": "2025-11-25",
                 "capabilities": capabilities,
@@ -231,7 +268,7 @@ def answer(request: dict[str, Any]) -> None:
             except Rejection as rejection:
                 send({"id": request["id"], "error": {"code": -32602, "message": str(rejection), "data": {"toy": True}}})
                 return
-        case "ping":
+        case "ping" | "logging/setLevel":
             result = {}
         case _:
             send({"id": request["id"], "error": {"code": -32601, "message": "Method not found"}})
@@ -244,6 +281,9 @@ def main() -> None:
         message = json.loads(line)
         if message.get("method") == "notifications/cancelled":
             TOY.cancelled.append(message["params"]["requestId"])
+        if "id" in message and "method" not in message:
+            TOY.answers[message["id"]] = {key: message[key] for key in ("result", "error") if key in message}
+            TOY.event(TOY.gates, message["id"]).set()
         if "id" in message and "method" in message:
             threading.Thread(target=answer, args=(message,), daemon=True).start()
 

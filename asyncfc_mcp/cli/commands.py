@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,13 +15,24 @@ import click
 import structlog
 
 from asyncfc_mcp.app import App
+from asyncfc_mcp.cli.network import DEFAULT_HOST, DEFAULT_PORT, NetworkOptions
 from asyncfc_mcp.config.load import from_command, load_file, state_folder
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.telemetry.logs import configure_logs
+from asyncfc_mcp.transports.access import TOKEN_VARIABLE, Access, token_from
+from asyncfc_mcp.transports.listener import Listener
 
 
-def run_serve(config_file: Path | None, command: tuple[str, ...], overrides: Mapping[str, object], level: str) -> None:
-    """Serve until the client goes; a wrong configuration stops the start with one message and exit code 2."""
+def run_serve(
+    config_file: Path | None,
+    command: tuple[str, ...],
+    overrides: Mapping[str, object],
+    *,
+    level: str,
+    transport: str,
+    network: NetworkOptions,
+) -> None:
+    """Serve until the client goes or a signal comes; a wrong start is one message and exit code 2."""
     configure_logs(level)
     log = structlog.get_logger()
     try:
@@ -28,18 +40,35 @@ def run_serve(config_file: Path | None, command: tuple[str, ...], overrides: Map
             loaded = load_file(config_file, os.environ, overrides)
         else:
             loaded = from_command(command, os.environ, overrides)
-        app = App(loaded, state_folder(os.environ))
+        app = App(loaded, state_folder(os.environ), serves_network=transport != "stdio")
+        serve = app.serve_stdio if transport == "stdio" else _network_service(app, transport, network)
     except GatewayError as error:
         _refuse(error)
+    # it opens our own door: the servers that we start inherit our environment, and it is none of their business
+    os.environ.pop(TOKEN_VARIABLE, None)
     for warning in loaded.warnings:
         log.warning("configuration", message=warning)
     log.info("starting", servers=[entry.key for entry in loaded.config.servers])
     # What the imports have made stays for good: without this each full collection walks it, while calls wait.
     gc.freeze()
-    refusal = anyio.run(app.serve_stdio)
+    refusal = anyio.run(serve)
     if refusal is not None:
         _refuse(refusal)
     log.info("stopped")
+
+
+def _network_service(app: App, transport: str, network: NetworkOptions) -> Callable[[], Awaitable[GatewayError | None]]:
+    """What serves on that transport, already listening."""
+    host = network.host if network.host is not None else DEFAULT_HOST
+    access = Access.to(
+        host,
+        token=token_from(os.environ, network.token_file),
+        is_insecure=bool(network.insecure),
+        more_hosts=network.allow_host,
+        more_origins=network.allow_origin,
+    )
+    listener = Listener(host, network.port if network.port is not None else DEFAULT_PORT)
+    return partial(app.serve_sse if transport == "sse" else app.serve_http, listener, access)
 
 
 def _refuse(error: GatewayError) -> NoReturn:

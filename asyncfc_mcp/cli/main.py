@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from asyncfc_mcp import __version__
+from asyncfc_mcp.cli.network import NetworkOptions, network_options
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,6 +24,8 @@ def main() -> None:
 @click.option("--mode", type=click.Choice(["auto", "async", "sync"]), help="Default mode of every tool.")
 @click.option("--inline-wait-s", type=float, help="Default inline wait, in seconds.")
 @click.option("--await-cap-s", type=float, help="The longest wait inside one request, in seconds.")
+@click.option("--transport", type=click.Choice(["stdio", "http", "sse"]), default="stdio", show_default=True)
+@network_options
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
@@ -32,17 +36,25 @@ def serve(
     mode: str | None,
     inline_wait_s: float | None,
     await_cap_s: float | None,
+    transport: str,
     log_level: str,
     command: tuple[str, ...],
+    **network: Any,
 ) -> None:
-    """Serve MCP on stdio in front of the servers of a file, or of one server: serve -- COMMAND ARGS."""
+    """Serve MCP in front of the servers of a file, or of one server: serve -- COMMAND ARGS.
+
+    On stdio, or with --transport http at /mcp, or with --transport sse at /sse.
+    """
     from asyncfc_mcp.cli.commands import run_serve
 
     flags = {"mode": mode, "inline_wait_s": inline_wait_s, "await_cap_s": await_cap_s}
     overrides = {key: value for key, value in flags.items() if value is not None}
     if (config_file is None) == (not command):
         raise click.UsageError("say either --config FILE or -- COMMAND ARGS")
-    run_serve(config_file, command, overrides, log_level)
+    options = NetworkOptions(**network)
+    if transport == "stdio" and options.given:
+        raise click.UsageError(f"{options.given[0]} needs --transport http or sse")
+    run_serve(config_file, command, overrides, level=log_level, transport=transport, network=options)
 
 
 @main.command()

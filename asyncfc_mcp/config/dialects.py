@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 
 from asyncfc_mcp.config.expand import UnknownVariable, Variables
 from asyncfc_mcp.config.models import RemoteEntry, StdioEntry
+from asyncfc_mcp.config.oauth import OAuthReader
 from asyncfc_mcp.config.problems import HIDDEN, Findings, Key, did_you_mean, shown
 
 Kind = Literal["stdio", "http", "sse"]
@@ -35,7 +36,7 @@ URL_KEYS = ("httpUrl", "url", "serverUrl")
 """Strongest first: Gemini takes `httpUrl` before `url`."""
 
 ENTRY_KEYS = frozenset(
-    {"command", "args", "env", "envFile", "cwd", "type", "transport", *URL_KEYS, "headers"}
+    {"command", "args", "env", "envFile", "cwd", "type", "transport", *URL_KEYS, "headers", "oauth"}
     | {"asyncfc", "disabled", "enabled"}
 )
 
@@ -51,7 +52,6 @@ OTHER_TOOLS_KEYS: dict[str, str | None] = {
     "gallery": None,
     "includeTools": "asyncfc.include",
     "name": None,
-    "oauth": None,
     "timeout": "asyncfc.timeout_s",
     "tools": "asyncfc.include",
     "trust": None,
@@ -166,7 +166,8 @@ class EntryReader:
         for name, value in headers.items():
             if not value.isascii() or not value.isprintable():
                 self.findings.wrong((*self.at, "headers", name), HIDDEN, "printable ASCII text on one line")
-        return RemoteEntry(url=url or "", headers=headers, type="sse" if kind == "sse" else "http")
+        oauth = OAuthReader(self.raw.get("oauth"), (*self.at, "oauth"), self.variables, self.findings).entry()
+        return RemoteEntry(url=url or "", headers=headers, type="sse" if kind == "sse" else "http", oauth=oauth)
 
     def _text(self, name: str) -> str | None:
         value = self.raw.get(name)

@@ -95,11 +95,18 @@ class GatewaySettings(SharedSettings):
     await_cap_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         default=None, description="The longest wait inside one request, in seconds; unset: by the client that calls."
     )
+    input_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=600.0, description="How long a question for the user stays open, in seconds; then its call fails."
+    )
     on_unseen_failure: Literal["stop", "run"] = Field(
         default="stop", description="What a write does behind a failed write that the client has not been told of."
     )
     tasks: Literal["hosts", "always", "off"] = Field(
-        default="hosts", description="Who gets MCP tasks; without effect in this release."
+        default="hosts",
+        description=(
+            "Who gets MCP tasks instead of tokens, of the clients that declare the extension: "
+            "hosts known to put them into the background, all, or none."
+        ),
     )
     ttl_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         default=86400.0, description="How long a settled future can be read, in seconds."
@@ -117,6 +124,20 @@ class StdioEntry(BaseModel):
     cwd: Path | None = None
 
 
+class OAuthEntry(BaseModel):
+    """What to tell a server's sign-in, where it does not find everything out by itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    client_id: str | None = None
+    """Of a client that was registered by hand; None: register one as we sign in."""
+    client_secret: str | None = Field(default=None, repr=False)
+    scopes: tuple[str, ...] = ()
+    """Empty: what the server asks for."""
+    redirect_uri: str | None = None
+    """Where on this machine the browser brings the answer; None: any free port of 127.0.0.1."""
+
+
 class RemoteEntry(BaseModel):
     """A server that runs elsewhere."""
 
@@ -125,6 +146,8 @@ class RemoteEntry(BaseModel):
     url: str = Field(repr=False)
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     type: Literal["http", "sse"] = "http"
+    oauth: OAuthEntry | None = OAuthEntry()
+    """How to sign in when the server asks for it; None: never."""
 
 
 class ServerEntry(BaseModel):

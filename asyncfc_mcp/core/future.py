@@ -49,6 +49,7 @@ class FailureReason(StrEnum):
     POISONED = "poisoned"
     UNSEEN_FAILURE = "unseen_failure"
     UNAVAILABLE = "unavailable"
+    INPUT_REFUSED = "input_refused"
     DOWNSTREAM_ERROR = "downstream_error"
     INTERNAL = "internal"
     CANCELLED = "cancelled"

@@ -1,53 +1,27 @@
-"""One tool call over a live connection: sent once, cancellable while its answer is still waited for, and read raw."""
+"""One tool call: its rounds of input from the user, its cancellation, and how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import anyio
-from mcp.client.session import ClientSession
 from mcp.shared.dispatcher import ProgressFnT
-from mcp.shared.exceptions import MCPError
-from mcp_types import SERVER_INFO_META_KEY, CallToolRequest, CallToolRequestParams, RequestParamsMeta
-from pydantic import BaseModel, ValidationError
 
-from asyncfc_mcp.downstream.exchange import Exchange, RecordingDispatcher
-from asyncfc_mcp.downstream.handshake import WORDS_FOR_A_STATUS, is_closed
-from asyncfc_mcp.downstream.outcome import (
-    DownstreamError,
-    DownstreamLost,
-    DownstreamUnavailable,
-    MalformedResult,
-    Outcome,
-    RpcError,
-    UnsendableArguments,
-)
-from asyncfc_mcp.downstream.remote import BROKEN_OFF, FORGOTTEN, UNREACHABLE
+from asyncfc_mcp.downstream.claims import Claims
+from asyncfc_mcp.downstream.hooks import OnInput, OnStatus
+from asyncfc_mcp.downstream.outcome import DownstreamError, DownstreamLost, InputRefused, MalformedResult, Outcome
 from asyncfc_mcp.downstream.retrying import delay_s
+from asyncfc_mcp.downstream.sending import CancelledWhileAsking, Connected, Sender
+from asyncfc_mcp.downstream.task_book import TaskBook
+from asyncfc_mcp.downstream.task_call import TaskCall
+from asyncfc_mcp.downstream.tasks import finish_task, is_task
 
-_DELIVERY_LIMIT_S = 30.0
-MAX_DEPTH = 190
-"""JSON readers of other servers stop near 200 levels, and some never answer then."""
+_T = TypeVar("_T")
 
-
-class _Unread(BaseModel):
-    """Stands for a result that the session has checked; the exchange holds the result itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A session that can be used."""
-
-    session: ClientSession
-    dispatcher: RecordingDispatcher
-    lost: anyio.Event
-    trouble: Callable[[], str | None]
-
-
-class _NotDelivered(Exception):
-    """The request never reached a server that knows us, so sending it again is safe."""
+MAX_ROUNDS = 100
+"""A server that asks for more input than that is in a loop."""
 
 
 class Call:
@@ -57,32 +31,53 @@ class Call:
         self,
         server: str,
         tool: str,
-        arguments: dict[str, Any] | None,
+        connected: Connected,
         *,
         meta: dict[str, Any] | None = None,
+        claims: Claims | None = None,
+        owner: object = None,
         on_progress: ProgressFnT | None = None,
+        on_input: OnInput | None = None,
+        on_status: OnStatus | None = None,
+        book: TaskBook | None = None,
+        must_be_task: Callable[[], bool] = lambda: False,
     ) -> None:
         self._server = server
         self._tool = tool
-        self._arguments = arguments
         self._meta = meta
+        self._on_input = on_input
+        self._on_status = on_status
         self._on_progress = on_progress
-        self._exchange = Exchange()
-        self._live: Live | None = None
-        self._waiting = anyio.CancelScope()
-        self._is_cancelled = False
+        self._owner = owner
+        self._book = book or TaskBook()
+        self._must_be_task = must_be_task
+        self._cancel_requested: anyio.Event | None = None
+        self._new_sender = partial(Sender, server, tool, connected, claims=claims, owner=owner)
+        self._sender = self._new_sender(on_progress=on_progress)
 
-    async def run(self, connected: Callable[[], Awaitable[Live]], cancel_requested: anyio.Event | None) -> Outcome:
+    async def run(
+        self,
+        arguments: dict[str, Any] | None,
+        cancel_requested: anyio.Event | None,
+        *,
+        input_responses: dict[str, Any] | None = None,
+        request_state: str | None = None,
+    ) -> Outcome:
         """Send it as soon as its server is connected, and wait for the answer."""
-        if _is_deeper(self._arguments, MAX_DEPTH):
-            raise UnsendableArguments(self._tool, f"they nest deeper than {MAX_DEPTH} levels")
+        params: dict[str, Any] = {"name": self._tool}
+        if arguments is not None:
+            params["arguments"] = arguments
+        if self._meta is not None:
+            params["_meta"] = self._meta
+        self._cancel_requested = cancel_requested
+        answers = _answers(input_responses, request_state)
         if cancel_requested is None:
-            return await self._carry_out(connected)
+            return await self._carry_out(params, answers)
         ended: Outcome | DownstreamError | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._pass_on_cancel, cancel_requested)
             try:
-                ended = await self._carry_out(connected)
+                ended = await self._carry_out(params, answers)
             except DownstreamError as error:
                 ended = error
             tasks.cancel_scope.cancel()
@@ -92,92 +87,76 @@ class Call:
 
     async def _pass_on_cancel(self, cancel_requested: anyio.Event) -> None:
         await cancel_requested.wait()
-        self._is_cancelled = True
-        if self._live is None:
-            self._waiting.cancel()
-        else:
-            await self._live.dispatcher.cancel(self._exchange, "cancelled by the client")
+        await self._sender.cancel()
 
-    async def _carry_out(self, connected: Callable[[], Awaitable[Live]]) -> Outcome:
-        until = anyio.current_time() + _DELIVERY_LIMIT_S
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._send(await self._wait_for(connected))
-            except _NotDelivered as error:
-                self._live = None
-                if anyio.current_time() > until:
-                    raise DownstreamUnavailable(self._server, str(error), None) from None
-            with anyio.CancelScope() as self._waiting:
-                await anyio.sleep(delay_s(attempt))
+    async def _carry_out(self, params: dict[str, Any], answers: dict[str, Any]) -> Outcome:
+        # Only a connected server has surely listed the tool, and said what it wants.
+        await self._sender.reach()
+        if self._must_be_task():
+            params = {**params, "task": {}}
+        blank_rounds = 0
+        for _ in range(MAX_ROUNDS):
+            result = await self._sender.send("tools/call", {**params, **answers})
+            if is_task(result):
+                return Outcome(_without_type(await finish_task(result, self._task_call())))
+            kind = result.get("resultType", "complete")
+            if kind == "complete":
+                return Outcome(_without_type(result))
+            if kind != "input_required":
+                raise MalformedResult(self._server, self._tool, f"a result of type {kind!r}", result)
+            answers = await self._answers_to(result)
+            blank_rounds = 0 if "inputResponses" in answers else blank_rounds + 1
+            if blank_rounds > 1:
+                # It wants to be asked again later, whenever that is.
+                await self._between_rounds(partial(anyio.sleep, delay_s(blank_rounds - 1)))
+        raise MalformedResult(self._server, self._tool, f"it asked for input {MAX_ROUNDS} times")
 
-    async def _wait_for(self, connected: Callable[[], Awaitable[Live]]) -> Live:
-        if not self._is_cancelled:
-            with anyio.CancelScope() as self._waiting:
-                self._live = await connected()
-                return self._live
-        raise DownstreamUnavailable(self._server, "the call was cancelled while it waited for the connection", None)
+    def _task_call(self) -> TaskCall:
+        async def request(method: str, params: dict[str, Any]) -> dict[str, Any]:
+            return await self._new_sender().send(method, params, name=params.get("taskId"))
 
-    async def _send(self, live: Live) -> Outcome:
-        params = CallToolRequestParams(
-            name=self._tool, arguments=self._arguments, _meta=cast("RequestParamsMeta | None", self._meta)
+        return TaskCall(
+            self._server,
+            self._tool,
+            request,
+            self._book,
+            self._on_input or self._refuse,
+            on_status=self._on_status,
+            on_progress=self._on_progress,
+            cancel_requested=self._cancel_requested,
+            owner=self._owner,
+            progress_token=self._sender.last_id,
         )
-        try:
-            with self._exchange.recorded():
-                await live.session.send_request(
-                    CallToolRequest(params=params), _Unread, progress_callback=self._on_progress
-                )
-        except MCPError as error:
-            raise self._meaning(error, live) from None
-        except ValidationError as error:
-            raise MalformedResult(self._server, self._tool, _first_fault(error)) from None
-        except ValueError as error:
-            raise UnsendableArguments(self._tool, str(error)) from None
-        result = self._exchange.result or {}
-        if result.get("resultType", "complete") != "complete":
-            raise MalformedResult(self._server, self._tool, f"a result of type {result['resultType']!r}")
-        return Outcome(_without_envelope(result))
 
-    def _meaning(self, error: MCPError, live: Live) -> Exception:
-        if is_closed(error):
-            # Said here and not only when the session has wound up: the next call must not go the same way.
-            live.lost.set()
-        if is_closed(error) or error.error.data == BROKEN_OFF or error.message.startswith("SSE stream "):
-            return DownstreamLost(self._server, self._tool)
-        if error.error.data in (UNREACHABLE, FORGOTTEN):
-            # A server that takes no new connection may still be answering older calls (a graceful restart does).
-            if error.error.data == FORGOTTEN or live.dispatcher.calls_waiting == 0:
-                live.lost.set()
-            return _NotDelivered(error.message)
-        if error.message in WORDS_FOR_A_STATUS and (trouble := live.trouble()):
-            return RpcError(error.code, trouble, error.error.data)
-        return RpcError(error.code, error.message, error.error.data)
+    async def _refuse(self, _: object) -> dict[str, Any]:
+        raise InputRefused(f"{self._tool!r} of server {self._server!r} asks for input, and there is nobody to ask")
+
+    async def _answers_to(self, result: dict[str, Any]) -> dict[str, Any]:
+        requests, state = result.get("inputRequests"), result.get("requestState")
+        if not isinstance(requests, dict | None) or not isinstance(state, str | None):
+            raise MalformedResult(self._server, self._tool, "it asks for input in no known form", result)
+        asked = cast("dict[str, Any]", requests or {})
+        if not asked:
+            return _answers(None, state)
+        on_input = self._on_input or self._refuse
+
+        async def ask() -> dict[str, Any]:
+            return await on_input(asked)
+
+        return _answers(await self._between_rounds(ask), state)
+
+    async def _between_rounds(self, action: Callable[[], Awaitable[_T]]) -> _T:
+        cancelled = CancelledWhileAsking(self._server, self._tool)
+        given = await self._sender.unless_cancelled(action, cancelled)
+        if self._cancel_requested is not None and self._cancel_requested.is_set():
+            raise cancelled  # both came at once
+        return given
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    row: list[Any] = [value]
-    for _ in range(levels):
-        row = [
-            child
-            for item in row
-            if isinstance(item, dict | list)
-            for child in (cast("dict[str, Any]", item).values() if isinstance(item, dict) else cast("list[Any]", item))
-            if isinstance(child, dict | list)
-        ]
-        if not row:
-            return False
-    return True
+def _without_type(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != "resultType"}
 
 
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}"
-
-
-def _without_envelope(result: dict[str, Any]) -> dict[str, Any]:
-    """The result without what a server says of its connection to us: a client's own connection is another one."""
-    kept = {key: value for key, value in result.items() if key not in ("resultType", "_meta")}
-    meta = cast("dict[str, Any]", result.get("_meta") or {})
-    said = {key: value for key, value in meta.items() if key != SERVER_INFO_META_KEY}
-    return {**kept, "_meta": said} if said else kept
+def _answers(input_responses: dict[str, Any] | None, request_state: str | None) -> dict[str, Any]:
+    answers = {"inputResponses": input_responses, "requestState": request_state}
+    return {name: value for name, value in answers.items() if value is not None}

@@ -1,12 +1,13 @@
 """Agreeing with a server on a protocol era, and saying in words why a connection failed.
 
-The policy is the SDK client's own: ask a modern question first; anything but a clear modern answer means the legacy
-handshake.
+For a modern client the policy is the SDK client's own: ask a modern question first; anything but a clear modern answer
+means the legacy handshake. For a legacy client the handshake comes first, and the modern question only where it is
+refused.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import httpx2
 from mcp.client.session import ClientSession
@@ -15,58 +16,117 @@ from mcp_types import (
     CONNECTION_CLOSED,
     UNSUPPORTED_PROTOCOL_VERSION,
     DiscoverResult,
+    Implementation,
+    InitializedNotification,
+    InitializeResult,
+    Request,
     UnsupportedProtocolVersionErrorData,
 )
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
+from mcp_types.version import (
+    HANDSHAKE_PROTOCOL_VERSIONS,
+    LATEST_HANDSHAKE_VERSION,
+    LATEST_MODERN_VERSION,
+    MODERN_PROTOCOL_VERSIONS,
+)
 from pydantic import ValidationError
 
+from asyncfc_mcp import __version__
+from asyncfc_mcp.downstream.claims import EVERYTHING, Claims
+from asyncfc_mcp.downstream.credentials import NotSignedIn
+from asyncfc_mcp.downstream.exchange import Exchange
+from asyncfc_mcp.downstream.faults import NOT_SIGNED_IN, TRANSPORT_FAULTS
 from asyncfc_mcp.downstream.process import CommandNotFound, WorkingFolderMissing
-from asyncfc_mcp.downstream.remote import TRANSPORT_FAULTS
 from asyncfc_mcp.errors import GatewayError
 
+CLIENT_INFO = Implementation(name="asyncfc-mcp", version=__version__)
 
-async def negotiate(session: ClientSession) -> None:
-    """Settle the protocol version of a fresh session.
+
+class _Initialize(Request[dict[str, Any], Literal["initialize"]]):
+    """An `initialize` that says all that the client says of itself, known to the SDK or not."""
+
+
+async def negotiate(session: ClientSession, claims: Claims = EVERYTHING) -> dict[str, Any]:
+    """Settle the protocol version of a fresh session in the name of a client; the server's own words, raw.
 
     Raises:
         MCPError: The server shares no version with us, or refused both handshakes.
     """
+    return await (_initialize_first if claims.era == "legacy" else _discover_first)(session, claims)
+
+
+async def _initialize_first(session: ClientSession, claims: Claims) -> dict[str, Any]:
     try:
-        return await _discover(session, LATEST_MODERN_VERSION)
+        return await _initialize(session, claims)
     except MCPError as error:
-        if is_closed(error):
+        # Some modern servers name the versions that they speak; others refuse it in words, or a status, of their own.
+        if is_closed(error) or error.error.data in TRANSPORT_FAULTS:
+            raise
+        version = _newest_mutual(_supported_versions(error)) or LATEST_MODERN_VERSION
+        try:
+            return await _discover(session, version, claims)
+        except (MCPError, ValidationError):
+            raise error from None
+
+
+async def _discover_first(session: ClientSession, claims: Claims) -> dict[str, Any]:
+    try:
+        return await _discover(session, LATEST_MODERN_VERSION, claims)
+    except MCPError as error:
+        if is_closed(error) or error.error.data == NOT_SIGNED_IN:
             raise
         if error.code == UNSUPPORTED_PROTOCOL_VERSION:
             supported = _supported_versions(error)
             if mutual := _newest_mutual(supported):
-                return await _discover_or_initialize(session, mutual)
+                return await _discover_or_initialize(session, mutual, claims)
             if supported is not None and not any(version in HANDSHAKE_PROTOCOL_VERSIONS for version in supported):
                 raise
     except ValidationError:
         pass  # no evidence of a modern server
     try:
-        await session.initialize()
+        return await _initialize(session, claims)
     except MCPError as error:
         # A probe that we gave up on may have reached a slow server, which is modern for good then, and says so.
         mutual = _newest_mutual(_supported_versions(error)) if error.code == UNSUPPORTED_PROTOCOL_VERSION else None
         if mutual is None:
             raise
-        await _discover(session, mutual)
+        return await _discover(session, mutual, claims)
 
 
-async def _discover_or_initialize(session: ClientSession, version: str) -> None:
+async def _discover_or_initialize(session: ClientSession, version: str, claims: Claims) -> dict[str, Any]:
     try:
-        await _discover(session, version)
+        return await _discover(session, version, claims)
     except (MCPError, ValidationError):
-        await session.initialize()
+        return await _initialize(session, claims)
 
 
-async def _discover(session: ClientSession, version: str) -> None:
-    result = DiscoverResult.model_validate(await session.send_discover(version))
-    if any(known in MODERN_PROTOCOL_VERSIONS for known in result.supported_versions):
-        session.adopt(result)
-    else:
-        await session.initialize()
+async def _discover(session: ClientSession, version: str, claims: Claims) -> dict[str, Any]:
+    raw = await session.send_discover(version)
+    result = DiscoverResult.model_validate(raw)
+    if not any(known in MODERN_PROTOCOL_VERSIONS for known in result.supported_versions):
+        return await _initialize(session, claims)
+    session.adopt(result)
+    return raw
+
+
+async def _initialize(session: ClientSession, claims: Claims) -> dict[str, Any]:
+    params = {
+        "protocolVersion": LATEST_HANDSHAKE_VERSION,
+        "capabilities": _legacy_capabilities(claims),
+        "clientInfo": CLIENT_INFO.model_dump(by_alias=True, mode="json", exclude_none=True),
+    }
+    exchange = Exchange()
+    with exchange.recorded():
+        result = await session.send_request(_Initialize(method="initialize", params=params), InitializeResult)
+    if result.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        raise RuntimeError(f"it speaks protocol version {result.protocol_version!r}, which is not supported here")
+    session.adopt(result)
+    await session.send_notification(InitializedNotification())
+    return exchange.result or {}
+
+
+def _legacy_capabilities(claims: Claims) -> dict[str, Any]:
+    """All but tasks of the client's own: a server that made some could not ask for them through us."""
+    return {name: value for name, value in claims.capabilities.items() if name != "tasks"}
 
 
 def _supported_versions(error: MCPError) -> list[str] | None:
@@ -91,8 +151,8 @@ def is_lasting(error: BaseException) -> bool:
     """Whether trying again soon cannot help: somebody has to change something first."""
     cause = _first_cause(error)
     if isinstance(cause, MCPError):
-        return cause.code == UNSUPPORTED_PROTOCOL_VERSION
-    return isinstance(cause, CommandNotFound | WorkingFolderMissing)
+        return cause.code == UNSUPPORTED_PROTOCOL_VERSION or cause.error.data == NOT_SIGNED_IN
+    return isinstance(cause, CommandNotFound | WorkingFolderMissing | NotSignedIn)
 
 
 def explanation(error: BaseException, trouble: str | None) -> str:

@@ -1,6 +1,7 @@
-"""What a server says of itself: its tools (all pages), its instructions, its name; and keeping that for the next start.
+"""What a server says of itself: its lists (all pages), its instructions, its name; and keeping that for the next start.
 
-A kept list is found by a hash of the server's entry, so it never outlives a change and gives nothing of the entry away.
+A kept list is found by a hash of the server's entry and of what the client claims, so it never outlives a change and
+gives nothing of them away.
 """
 
 from __future__ import annotations
@@ -9,72 +10,159 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import anyio
 import structlog
 from mcp.client.session import ClientSession
-from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.shared.exceptions import MCPError
 from mcp_types import METHOD_NOT_FOUND, PaginatedRequestParams
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from asyncfc_mcp.config.models import ServerEntry
+from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.exchange import Exchange
-from asyncfc_mcp.downstream.retrying import delay_s
+from asyncfc_mcp.downstream.handshake import is_closed
+from asyncfc_mcp.downstream.sending import RawRequest, Unread
 
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-_SCHEMA_VERSION = 1
+_SIDE_LIST_LIMIT_S = 10.0
+"""Tools are waited for as long as the handshake; the other lists must not keep them waiting."""
+_SCHEMA_VERSION = 2
+_IDENTITIES = {"tools": "name", "resources": "uri", "templates": "uriTemplate", "prompts": "name"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    one: str
+    method: str
+    items: str
+    identity: str
+    """The field that tells one item from another."""
+
+
+_TOOLS = _Kind("tool", "tools/list", "tools", "name")
+_RESOURCES = _Kind("resource", "resources/list", "resources", "uri")
+_TEMPLATES = _Kind("template", "resources/templates/list", "resourceTemplates", "uriTemplate")
+_PROMPTS = _Kind("prompt", "prompts/list", "prompts", "name")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One server's tools, as it listed them, and its own words."""
+    """What one server offers, as it listed it, and its own words."""
 
     tools: tuple[dict[str, Any], ...] = ()
     instructions: str | None = None
     server_name: str | None = None
     server_version: str | None = None
     protocol_version: str | None = None
+    capabilities: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The ServerCapabilities of the wire."""
+    resources: tuple[dict[str, Any], ...] = ()
+    templates: tuple[dict[str, Any], ...] = ()
+    prompts: tuple[dict[str, Any], ...] = ()
 
 
-async def fetch_listing(session: ClientSession, server: str) -> Listing:
-    """Everything that a connected server says of itself; a faulty tool never costs the others their place."""
+async def fetch_listing(
+    session: ClientSession, server: str, capabilities: dict[str, Any], before: Listing | None = None
+) -> Listing:
+    """Everything that a connected server says of itself.
+
+    A faulty tool never costs the others their place, nor a faulty list another list: it stays as it was before.
+
+    Raises:
+        MCPError: The connection ended, or the tools cannot be listed.
+    """
     info = session.server_info
+    known = before or Listing()
+    fetched: dict[str, tuple[dict[str, Any], ...]] = {}
+
+    async def fetch(kind: _Kind, otherwise: tuple[dict[str, Any], ...]) -> None:
+        fetched[kind.items] = await _fetch_or_keep(session, server, kind, otherwise)
+
+    tools: tuple[dict[str, Any], ...] = ()
+    try:
+        async with anyio.create_task_group() as tasks:
+            if "resources" in capabilities:
+                tasks.start_soon(fetch, _RESOURCES, known.resources)
+                tasks.start_soon(fetch, _TEMPLATES, known.templates)
+            if "prompts" in capabilities:
+                tasks.start_soon(fetch, _PROMPTS, known.prompts)
+            tools = await _all_pages(partial(_fetch_tools_page, session, server), server, _TOOLS)
+    except* MCPError as errors:
+        raise _only(errors) from None
     return Listing(
-        tools=await _fetch_tools(session, server),
+        tools=tools,
         instructions=session.instructions,
         server_name=info.name if info else None,
         server_version=info.version if info else None,
         protocol_version=session.protocol_version,
+        capabilities=capabilities,
+        resources=fetched.get("resources", ()),
+        templates=fetched.get("resourceTemplates", ()),
+        prompts=fetched.get("prompts", ()),
     )
 
 
-async def _fetch_tools(session: ClientSession, server: str) -> tuple[dict[str, Any], ...]:
-    tools: dict[str, dict[str, Any]] = {}
+def _only(errors: BaseExceptionGroup[MCPError]) -> BaseException:
+    first = errors.exceptions[0]
+    return _only(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _fetch_or_keep(
+    session: ClientSession, server: str, kind: _Kind, otherwise: tuple[dict[str, Any], ...]
+) -> tuple[dict[str, Any], ...]:
+    fault = f"no answer within {_SIDE_LIST_LIMIT_S:g} s"
+    try:
+        with anyio.move_on_after(_SIDE_LIST_LIMIT_S):
+            return await _all_pages(partial(_fetch_raw_page, session, kind.method), server, kind)
+    except MCPError as error:
+        if is_closed(error):
+            raise
+        if error.code == METHOD_NOT_FOUND:
+            return ()
+        fault = f"JSON-RPC error {error.code}"
+    log.warning("server_list_faulty", server=server, list=kind.items, fault=fault)
+    return otherwise
+
+
+async def _all_pages(
+    fetch_page: Callable[[str | None], Awaitable[dict[str, Any]]], server: str, kind: _Kind
+) -> tuple[dict[str, Any], ...]:
+    found: dict[str, dict[str, Any]] = {}
     cursor: str | None = None
     seen: set[str] = set()
     for _ in range(MAX_PAGES):
-        page = await _fetch_page(session, server, cursor)
-        _add_tools(tools, page.get("tools"), server)
+        page = await fetch_page(cursor)
+        _add_items(found, page.get(kind.items), server, kind)
         following = page.get("nextCursor")
         if not isinstance(following, str):
-            return tuple(tools.values())
+            return tuple(found.values())
         if following in seen:
             break
         seen.add(following)
         cursor = following
-    log.warning("server_list_endless", server=server, pages=len(seen), tools=len(tools))
-    return tuple(tools.values())
+    log.warning("server_list_endless", server=server, list=kind.items, pages=len(seen), items=len(found))
+    return tuple(found.values())
 
 
-async def _fetch_page(session: ClientSession, server: str, cursor: str | None) -> dict[str, Any]:
+async def _fetch_raw_page(session: ClientSession, method: str, cursor: str | None) -> dict[str, Any]:
+    exchange = Exchange()
+    request = RawRequest(method=method, params={"cursor": cursor} if cursor else None)
+    # What is malformed in it is left out item by item.
+    with exchange.recorded(), suppress(ValidationError):
+        await session.send_request(request, Unread)
+    return exchange.result or {}
+
+
+async def _fetch_tools_page(session: ClientSession, server: str, cursor: str | None) -> dict[str, Any]:
     exchange = Exchange()
     try:
         with exchange.recorded():
@@ -95,74 +183,65 @@ async def _fetch_page(session: ClientSession, server: str, cursor: str | None) -
     return {**raw, "tools": kept}
 
 
-def _add_tools(tools: dict[str, dict[str, Any]], listed: Any, server: str) -> None:
-    for tool in cast("list[Any]", listed) if isinstance(listed, list) else []:
-        name = cast("dict[str, Any]", tool).get("name") if isinstance(tool, dict) else None
+def _add_items(found: dict[str, dict[str, Any]], listed: Any, server: str, kind: _Kind) -> None:
+    skipped = f"server_{kind.one}_skipped"
+    for item in cast("list[Any]", listed) if isinstance(listed, list) else []:
+        name = cast("dict[str, Any]", item).get(kind.identity) if isinstance(item, dict) else None
         if not isinstance(name, str):
-            log.warning("server_tool_skipped", server=server, fault="it has no name")
-        elif name in tools:
-            log.warning("server_tool_skipped", server=server, tool=name, fault="the name is listed twice")
+            log.warning(skipped, server=server, fault=f"it has no {kind.identity}")
+        elif name in found:
+            log.warning(skipped, server=server, **{kind.one: name}, fault=f"the {kind.identity} is listed twice")
         else:
-            tools[name] = tool
-
-
-async def hold_list_subscription(session: ClientSession, on_open: Callable[[], None]) -> None:
-    """Keep a modern server telling us of list changes; the session hands them to its message handler."""
-    capabilities = session.server_capabilities
-    if session.protocol_version not in MODERN_PROTOCOL_VERSIONS or capabilities is None:
-        return
-    if capabilities.tools is None or not capabilities.tools.list_changed:
-        return
-    failures = 0
-    while True:
-        try:
-            async with listen(session, tools_list_changed=True) as subscription:
-                # What changed before the stream was open was told to nobody.
-                on_open()
-                async for _ in subscription:
-                    failures = 0
-        except SubscriptionLost:
-            log.debug("server_subscription_lost")
-        except MCPError as error:
-            if error.code == METHOD_NOT_FOUND:
-                return
-        failures += 1
-        await anyio.sleep(delay_s(failures))
+            found[name] = item
 
 
 class KeptListing:
-    """The last known listing of one server, in one private file."""
+    """The last known listings of one server, a private file for each kind of client that it was listed for."""
 
     def __init__(self, state_folder: Path, entry: ServerEntry) -> None:
-        identity = {"key": entry.key, "transport": entry.transport.model_dump(mode="json")}
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        self._identity = {"key": entry.key, "transport": entry.transport.model_dump(mode="json")}
         self._server = entry.key
-        self.path = state_folder / "lists" / f"{digest}.json"
+        self._folder = state_folder / "lists"
 
-    def load(self) -> Listing | None:
+    def path(self, claims: Claims) -> Path:
+        """Where the listing for such a client is kept: some servers offer more to clients that can do more."""
+        identity = {**self._identity, "era": claims.era, "capabilities": claims.capabilities}
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return self._folder / f"{digest}.json"
+
+    def load(self, claims: Claims) -> Listing | None:
         """The kept listing; None when there is none that can be read."""
+        path = self.path(claims)
         try:
-            kept = json.loads(self.path.read_bytes())
+            kept = json.loads(path.read_bytes())
             if kept.pop("schema") != _SCHEMA_VERSION:
                 return None
-            tools = tuple(cast("list[dict[str, Any]]", kept.pop("tools")))
-            if not all(isinstance(tool["name"], str) for tool in tools):
-                raise TypeError("a tool has no name")  # noqa: TRY301 - the same end as any other damage
-            return Listing(tools, **kept)
+            lists = {name: _checked(kept.pop(name), identity) for name, identity in _IDENTITIES.items()}
+            if not isinstance(kept["capabilities"], dict):
+                raise TypeError("the capabilities are not an object")  # noqa: TRY301 - the same end as other damage
+            return Listing(**lists, **kept)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            log.warning("kept_list_ignored", server=self._server, path=str(self.path), fault=type(error).__name__)
+            log.warning("kept_list_ignored", server=self._server, path=str(path), fault=type(error).__name__)
             return None
 
-    def save(self, listing: Listing) -> None:
+    def save(self, listing: Listing, claims: Claims) -> None:
         """Replace the file in one step; a folder that cannot be written costs the next start its speed, no more."""
+        path = self.path(claims)
         try:
             content = json.dumps({"schema": _SCHEMA_VERSION, **asdict(listing)}).encode()
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, suffix=".tmp")
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
-            Path(temporary).replace(self.path)
+            Path(temporary).replace(path)
         except (OSError, ValueError, RecursionError) as error:
-            log.warning("list_not_kept", server=self._server, path=str(self.path), fault=type(error).__name__)
+            log.warning("list_not_kept", server=self._server, path=str(path), fault=type(error).__name__)
+
+
+def _checked(items: Any, identity: str) -> tuple[dict[str, Any], ...]:
+    kept = tuple(cast("list[dict[str, Any]]", items))
+    if not all(isinstance(item[identity], str) for item in kept):
+        raise TypeError(f"an item has no {identity}")
+    return kept

@@ -15,6 +15,8 @@ from asyncfc_mcp.errors import GatewayError
 
 MAX_NAME_LENGTH = 40
 """Clients add their own prefix; the tightest of them drop or cut what is longer."""
+MAX_OWN_NAME_LENGTH = 64
+"""A server's own name without a prefix of ours: clients lived with it before. The limit of most model APIs."""
 
 RESERVED_NAMES = frozenset({"await_future", "get_future", "cancel_future", "list_futures"})
 """The gateway's own tools."""
@@ -75,10 +77,10 @@ def exposed_names(tools: Iterable[ListedTool]) -> dict[tuple[str, str], str]:
         if tool.chosen is not None:
             names.claim(tool.chosen, tool)
     for tool in listed:
-        if tool.chosen is None and _is_plain(_full_name(tool)):
+        if tool.chosen is None and _is_plain(tool):
             names.claim(_full_name(tool), tool)
     for tool in listed:
-        if tool.chosen is None and not _is_plain(_full_name(tool)):
+        if tool.chosen is None and not _is_plain(tool):
             names.claim_suffixed(tool)
     return names.by_tool
 
@@ -107,8 +109,10 @@ def _full_name(tool: ListedTool) -> str:
     return f"{tool.prefix}_{tool.tool}" if tool.prefix else tool.tool
 
 
-def _is_plain(name: str) -> bool:
-    return 0 < len(name) <= MAX_NAME_LENGTH and not _FOREIGN.search(name) and name not in RESERVED_NAMES
+def _is_plain(tool: ListedTool) -> bool:
+    name = _full_name(tool)
+    longest = MAX_NAME_LENGTH if tool.prefix else MAX_OWN_NAME_LENGTH
+    return 0 < len(name) <= longest and not _FOREIGN.search(name) and name not in RESERVED_NAMES
 
 
 def _suffixed_name(tool: ListedTool, hash_length: int) -> str:

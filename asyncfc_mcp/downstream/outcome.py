@@ -104,16 +104,24 @@ class RpcError(DownstreamError):
 
 
 class MalformedResult(DownstreamError):
-    """The server answered with something that is not a tool result."""
+    """The server answered with something that is not the result it should be."""
 
-    def __init__(self, server: str, tool: str, fault: str) -> None:
+    def __init__(
+        self, server: str, tool: str, fault: str, result: dict[str, Any] | None = None, *, expected: str = "tool result"
+    ) -> None:
         super().__init__(
-            f"server {server!r} answered {tool!r} with something that is not a tool result ({fault}); the call may "
+            f"server {server!r} answered {tool!r} with something that is not a {expected} ({fault}); the call may "
             "have taken effect: this is a fault in that server"
         )
         self.server = server
         self.tool = tool
         self.fault = fault
+        self.result = result
+        """What it answered with; None when it was not even an object."""
+
+
+class InputRefused(DownstreamError):
+    """What a server asked of the user in the middle of a call was not given; raised by who was to ask."""
 
 
 class UnsendableArguments(DownstreamError):

@@ -1,11 +1,9 @@
-"""What can be told of a server, and what servers may ask of us."""
+"""What can be told of a server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-
-from mcp.client.session import ElicitationFnT, ListRootsFnT, SamplingFnT
 
 
 class ConnectionState(StrEnum):
@@ -34,12 +32,3 @@ class ServerStatus:
     server_name: str | None = None
     server_version: str | None = None
     instructions: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Callbacks:
-    """What servers may ask of us; each one that is set is declared as a capability."""
-
-    sampling: SamplingFnT | None = None
-    elicitation: ElicitationFnT | None = None
-    list_roots: ListRootsFnT | None = None

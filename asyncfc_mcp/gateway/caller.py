@@ -29,3 +29,9 @@ class Caller:
     """The longest result text that this client takes in."""
     claims: Claims = field(default_factory=lambda: Claims("legacy"))
     """What the client says of itself; claimed downstream in its name."""
+
+    def may_name(self, owner: Caller) -> bool:
+        """Whether this caller may be told the tokens of the owner's calls without having said them."""
+        if owner.principal != self.principal:
+            return False
+        return not self.is_anonymous or (self.has_own_scope and owner.scope == self.scope)

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -131,6 +131,8 @@ class Delivery:
         """What is left of the step's budget for a call that has just come; nothing when other calls block it."""
         if future.record.is_blocked:
             return 0.0
+        if not future.caller.has_own_scope:
+            return future.policy.inline_wait_s  # the calls of strangers make no step
         step_started_at = self._scope(future.caller).step_started_at
         return max(0.0, step_started_at + future.policy.inline_wait_s - time.monotonic())
 
@@ -176,11 +178,20 @@ class Delivery:
 
     # Attachments
 
-    def attachments(self, caller: Caller, room_characters: int, leave_out: Iterable[Future] = ()) -> Attachments | None:
-        """The finished results that go with an answer to this caller, or None when there are none."""
+    def attachments(
+        self, caller: Caller, room_characters: int, leave_out: Iterable[Future] = (), named: Collection[str] = ()
+    ) -> Attachments | None:
+        """The finished results that go with an answer to this caller, or None when there are none.
+
+        `named`: the identities of the futures that the request names; the only ones where nothing tells callers apart.
+        """
         scope = self._scope(caller)
         left_out = {future.call.future for future in leave_out}
-        finished = [future for identity, future in scope.finished.items() if identity not in left_out]
+        finished = [
+            future
+            for identity, future in scope.finished.items()
+            if identity not in left_out and (caller.has_own_scope or identity in named)
+        ]
         if self._piggyback == "off" or not finished:
             return None
         nonce = secrets.token_hex(4)
@@ -188,7 +199,10 @@ class Delivery:
         parts.add_all(finished)
         for future in parts.included:
             del scope.finished[future.call.future]
-            scope.attached.append(future)
+            if caller.has_own_scope:
+                scope.attached.append(future)
+            else:  # whoever comes next may be a stranger, so there is no better moment
+                self.tell(future)
         if not parts.blocks:
             return None
         opened, closed = text_block(wording.fence_open(nonce)), text_block(wording.fence_close(nonce))

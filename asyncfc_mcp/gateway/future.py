@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,8 @@ from asyncfc_mcp.core.value import MISSING, Value
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.outcome import Outcome, RpcError
 from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.validation import wraps_result
-
-OnProgress = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,8 @@ class Request:
     needs: Mapping[str, Future] = field(default_factory=dict[str, "Future"])
     """By the token in the references."""
     meta: dict[str, Any] | None = None
+    input_responses: dict[str, Any] | None = None
+    """Answers that the client sent along unasked; for the server to judge."""
 
 
 NOTHING_ASKED = Request(None)
@@ -76,8 +77,12 @@ class Future:
     outcome: Outcome | None = None
     rpc_error: RpcError | None = None
     progress: Progress | None = None
-    listeners: list[OnProgress] = field(default_factory=list[OnProgress])
-    """Requests that wait for it and asked for progress."""
+    said: str = ""
+    """What its server last said about it in words, where the server runs it as a task."""
+    listeners: list[Requester] = field(default_factory=list["Requester"])
+    """Requests that wait for it."""
+    is_shown: bool = False
+    """Whether its request ended with a question for the user, so that the answer comes with another request."""
     seen_by: dict[str, Looks] = field(default_factory=dict[str, Looks])
     """What each scope saw when it last polled it."""
     settled: anyio.Event = field(default_factory=anyio.Event)
@@ -105,13 +110,20 @@ class Future:
         """What a poll sees of it."""
         return self.record.state, self.progress
 
-    def has_expired(self, settled_before: float) -> bool:
-        """Whether it can be forgotten: long settled, or answered without its token so that nobody can ask for it."""
+    def has_expired(self, settled_before: float, shown_before: float) -> bool:
+        """Whether it can be forgotten: long settled, or nobody can ask for it (again).
+
+        Args:
+            settled_before: for those whose token is known.
+            shown_before: for those whose client was shown a question and has not come back.
+        """
         record = self.record
-        # one that has just settled may still have its request waiting for the value
-        if not record.is_forgettable or not record.is_answered or record.settled_at is None:
+        if not record.is_forgettable or record.settled_at is None:
             return False
-        return not (self.is_out or self.is_named) or record.settled_at <= settled_before
+        if self.is_out or self.is_named:
+            return (record.is_answered or self.is_shown) and record.settled_at <= settled_before
+        # one that has just settled may still have its request waiting for the value
+        return record.is_answered or (self.is_shown and record.settled_at <= shown_before)
 
     def value(self) -> Value:
         """What it stands for in arguments; only when it has resolved."""

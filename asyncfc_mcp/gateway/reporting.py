@@ -10,6 +10,11 @@ from asyncfc_mcp.gateway.future import Future
 log = structlog.get_logger()
 
 
+def nameable(future: Future) -> str:
+    """The token, as far as it may be written down: where callers are anonymous, whoever knows it may see the value."""
+    return future.token if not future.caller.is_anonymous else future.token.rpartition("_")[0]
+
+
 def log_settled(move: Move, future: Future) -> None:
     """Write the line; it holds no argument and no value, since both may be secret."""
     if move.to_state not in SETTLED:
@@ -18,10 +23,10 @@ def log_settled(move: Move, future: Future) -> None:
     started_at = record.started_at if record.started_at is not None else move.at
     log.info(
         "future_settled",
-        token=future.token,
+        token=nameable(future),
         tool=future.policy.tool,
         server=future.policy.server,
-        scope=future.caller.scope,
+        scope=future.caller.scope if not future.caller.is_anonymous else future.caller.principal,
         state=str(move.to_state),
         waited_s=round(started_at - record.arrived_at, 4),
         ran_s=round(move.at - started_at, 4),

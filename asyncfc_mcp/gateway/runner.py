@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import anyio
 import structlog
@@ -17,12 +19,14 @@ from asyncfc_mcp.core.events import Ended, Event, Finished, Submitted
 from asyncfc_mcp.core.future import SETTLED, Failure, FailureReason, Move
 from asyncfc_mcp.core.reference import ArgumentFault
 from asyncfc_mcp.core.scheduler import Scheduler
-from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable, Outcome, RpcError
+from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable, InputRefused, Outcome, RpcError
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import NOTHING_ASKED, Future, Progress
 from asyncfc_mcp.gateway.keeping import Keeper
 from asyncfc_mcp.gateway.preparation import Preparation
+from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.gateway.table import FutureTable
 
 _ATTEMPTS = 3
@@ -31,6 +35,7 @@ _ATTEMPTS = 3
 _LONGEST_MESSAGE = 2_000
 
 MoveListener = Callable[[Move, Future], None]
+AskUser = Callable[[Sequence[Future], Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 log = structlog.get_logger()
 
@@ -50,6 +55,8 @@ class Runner:
         self._events: deque[Event] = deque()
         self._is_handling = False
         self._tasks: TaskGroup | None = None
+        self.ask_user: AskUser | None = None
+        """Answers what a server asks in the middle of a call."""
 
     def listen(self, listener: MoveListener) -> None:
         """Have every move reported; a listener must neither await nor raise."""
@@ -58,6 +65,19 @@ class Runner:
     def knows(self, future: Future) -> bool:
         """Whether the scheduler still holds the future."""
         return future.call.future in self.scheduler.records
+
+    def waited_for(self, caller: Caller, futures: Sequence[Future]) -> set[str]:
+        """The identities of these futures, and of those that they are blocked by and the caller may know of."""
+        reached: set[str] = set()
+        waiting = [future.call.future for future in futures]
+        while waiting:
+            identity = waiting.pop()
+            if identity not in reached and identity in self.scheduler.records:
+                reached.add(identity)
+                blockers = self.scheduler.blockers(identity)
+                ahead = [self._table.by_identity(one.future) for one in blockers if one.future is not None]
+                waiting += [one.call.future for one in ahead if caller.may_name(one.caller)]
+        return reached
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Own the tasks of all calls until cancelled."""
@@ -96,7 +116,7 @@ class Runner:
                 self._report(command, future)
 
     def _report(self, move: Move, future: Future) -> None:
-        log.debug("future_moved", token=future.token, from_state=move.from_state, to_state=move.to_state)
+        log.debug("future_moved", token=nameable(future), from_state=move.from_state, to_state=move.to_state)
         for listener in self._listeners:
             listener(move, future)
         if move.to_state in SETTLED:
@@ -109,7 +129,7 @@ class Runner:
         try:
             await self._keeper.keep_if_out(future)
         except Exception:  # a store that fails once must not end every call; the value is still in memory
-            log.exception("future_not_stored", token=future.token)
+            log.exception("future_not_stored", token=nameable(future))
 
     # One call
 
@@ -137,7 +157,7 @@ class Runner:
                 future.rpc_error = error
             return Failure(_reason(error), str(error))
         except Exception as error:  # a fault of ours in one call must not end all the others
-            log.exception("call_broke", token=future.token, tool=future.tool_name)
+            log.exception("call_broke", token=nameable(future), tool=future.tool_name)
             return Failure(FailureReason.INTERNAL, f"the gateway itself failed ({type(error).__name__}); see its log")
         if not future.record.is_settled:  # an answer after the time-out must not change what the client was told
             future.outcome = outcome
@@ -148,7 +168,8 @@ class Runner:
         return None
 
     async def _call_downstream(self, future: Future, arguments: dict[str, object] | None) -> Outcome:
-        connection = self._pool.connection(future.policy.server)
+        claims = future.caller.claims
+        connection = self._pool.connection(future.policy.server, claims)
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(DownstreamLost),
             stop=stop_after_attempt(_ATTEMPTS if future.policy.may_repeat else 1),
@@ -166,14 +187,27 @@ class Runner:
                 meta=future.request.meta,
                 on_progress=note_progress,
                 cancel_requested=future.cancel_requested,
+                claims=claims,
+                owner=future,
+                on_input=partial(self._ask_user, future),
+                on_status=partial(self._note_status, future),
+                input_responses=future.request.input_responses,
             )
 
         return await attempts(call)
 
+    async def _ask_user(self, future: Future, requests: Mapping[str, Any]) -> dict[str, Any]:
+        if self.ask_user is None:
+            raise InputRefused("nobody can be asked")
+        return await self.ask_user((future,), requests)
+
+    def _note_status(self, future: Future, said: str) -> None:
+        future.said = said
+
     async def _note_progress(self, future: Future, progress: Progress) -> None:
         future.progress = progress
         for listener in list(future.listeners):
-            await listener(progress.done, progress.total, progress.message)
+            await listener.progress(progress.done, progress.total, progress.message)
 
     def _time_out(self, future: Future) -> None:
         message = f"it ran longer than {future.policy.timeout_s:g} s; it may still take effect"
@@ -183,7 +217,7 @@ class Runner:
     def _give_up(self, future: Future) -> None:
         log.warning(
             "labels_released_early",
-            token=future.token,
+            token=nameable(future),
             tool=future.tool_name,
             server=future.policy.server,
             grace_s=future.policy.cancel_grace_s,
@@ -202,5 +236,7 @@ def _reason(error: GatewayError) -> FailureReason:
             return FailureReason.RPC_ERROR
         case DownstreamUnavailable():
             return FailureReason.UNAVAILABLE
+        case InputRefused():
+            return FailureReason.INPUT_REFUSED
         case _:
             return FailureReason.DOWNSTREAM_ERROR

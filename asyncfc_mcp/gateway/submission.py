@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
@@ -39,6 +39,16 @@ class TooManyUnsettled(GatewayError):
         self.limit = limit
 
 
+class NameNeedsScope(GatewayError):
+    """`_as` from a caller whom nothing tells apart from strangers: they could guess the name."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "_as: this connection is shared with callers that could guess the name; leave it out and use the token, "
+            "or have the client name its conversation with the header Asyncfc-Scope"
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EarlyCall:
     """A call that has come and may have to wait for names before it can be taken in."""
@@ -71,34 +81,45 @@ class Submission:
         runner.listen(self._note_move)
 
     async def submit(
-        self, caller: Caller, tool: CatalogTool, arguments: dict[str, Any] | None, token: str | None, meta: Any
+        self,
+        caller: Caller,
+        tool: CatalogTool,
+        arguments: dict[str, Any] | None,
+        token: str | None,
+        *,
+        meta: dict[str, Any] | None,
+        input_responses: dict[str, Any] | None,
     ) -> Future:
         """Hand a call to the scheduler; it may run at once.
 
         `token` is the one that the client chose, if it did.
 
         Raises:
-            ArgumentFault, UnknownToken, NameTaken, TooManyUnsettled: it is not a call that can be taken.
+            ArgumentFault, UnknownToken, NameTaken, NameNeedsScope, TooManyUnsettled: it is not a call that can be
+                taken.
         """
+        if token is not None and caller.is_anonymous and not caller.has_own_scope:
+            raise NameNeedsScope
         if token is not None and self._table.has_name(caller, token):
             bearer = self._table.find(caller, token)
             raise NameTaken(token, bearer.record.state if bearer is not None else None)
         early = self._early_call(caller, tool, arguments, token)
         if self._has_to_wait(caller, early):
             await self._wait_for_names(caller, early)
-        request = self._request(caller, tool, arguments, meta)
+        request = self._request(caller, tool, arguments)
         if self._is_full(caller) or caller.scope in self._doors:
             await self._wait_for_room(caller)
             # a value that it refers to may have expired meanwhile
-            request = self._request(caller, tool, arguments, meta)
+            request = self._request(caller, tool, arguments)
+        request = replace(request, meta=meta, input_responses=input_responses)
         is_known = tool.policy.labels_are_declared and request.references == early.references
         labels = early.declared if is_known else self._labels(tool, arguments, request.references)
         return self._enter(caller, tool, request, labels, token)
 
-    def _request(self, caller: Caller, tool: CatalogTool, arguments: dict[str, Any] | None, meta: Any) -> Request:
+    def _request(self, caller: Caller, tool: CatalogTool, arguments: dict[str, Any] | None) -> Request:
         references = self._references(caller, arguments)
         needs = {one.token: self._table.get(caller, one.token, in_words(one.at)) for one in references}
-        request = Request(arguments, references, needs, meta)
+        request = Request(arguments, references, needs)
         if references:
             self._preparation.check_submitted(tool, request)
         return request

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.reference import clip
@@ -89,6 +90,24 @@ class FutureTable:
         """The future that the scheduler speaks of."""
         return self._futures[future]
 
+    def known(self, future: str | None) -> Future | None:
+        """The future of that identity, unless it has been forgotten."""
+        return self._futures.get(future) if future is not None else None
+
+    def shown(self, caller: Caller, tool: str, arguments: Mapping[str, Any] | None) -> Future | None:
+        """The newest call of that tool with these arguments whose client was shown a question in this scope."""
+        return next(
+            (
+                one
+                for one in reversed(self._futures.values())
+                if one.is_shown
+                and one.caller.scope == caller.scope
+                and one.tool_name == tool
+                and one.request.arguments == arguments
+            ),
+            None,
+        )
+
     def find(self, caller: Caller, token: str) -> Future | None:
         """The future that this caller means by a token, or None when there is none for them to see.
 
@@ -115,10 +134,9 @@ class FutureTable:
         return found
 
     def of_caller(self, caller: Caller) -> Iterator[Future]:
-        """The futures whose tokens the caller holds, oldest first: of the scope where callers are anonymous."""
+        """The futures whose tokens the caller holds, oldest first; none where nothing tells callers apart."""
         for future in self._futures.values():
-            mine = future.caller.scope == caller.scope if caller.is_anonymous else True
-            if mine and future.caller.principal == caller.principal and (future.is_out or future.is_named):
+            if caller.may_name(future.caller) and (future.is_out or future.is_named):
                 yield future
 
     def live_tokens(self, caller: Caller) -> list[str]:

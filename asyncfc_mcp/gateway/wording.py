@@ -30,6 +30,16 @@ def why_it_waits(blockers: Sequence[Blocker], token_of: dict[str, str]) -> str:
     return " and ".join(reasons)
 
 
+SOMEBODY_ELSES = "another caller's call"
+"""Instead of a token that the caller must not learn."""
+
+
+def for_the_user(asked: Sequence[str]) -> str:
+    """A call whose server waits for an answer of the user."""
+    what = ": " + "; ".join(asked) if asked else ""
+    return f"for the user's answer{what}; await_future asks for it"
+
+
 def for_its_server(key: str, status: ServerStatus) -> str:
     """A call that has its turn but no connection to be sent over."""
     why = f": {status.message}" if status.message else ""
@@ -102,11 +112,14 @@ def family(nonce: str, text: str, members: Sequence[str]) -> str:
 def state_in_words(future: Future, waits: str) -> str:
     """One line on how a future stands."""
     progress = f", progress {future.progress}" if future.progress is not None else ""
+    said = f", its server says: {future.said}" if future.said else ""
     match future.record.state:
         case FutureState.PENDING:
             detail = f"pending: waits {waits}" if waits else "pending"
         case FutureState.RUNNING:
-            detail = f"waits {waits}" if waits else f"running{progress}"
+            detail = f"waits {waits}" if waits else f"running{progress}{said}"
+        case FutureState.INPUT_REQUIRED:
+            detail = f"input_required: waits {waits}"
         case FutureState.CANCELLING:
             detail = "cancelling: its server has been asked to stop"
         case state:

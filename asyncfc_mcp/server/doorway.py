@@ -22,6 +22,9 @@ LONGEST_SCOPE = 200
 class Doorway(Protocol):
     """What a transport knows of its clients."""
 
+    only_session: str | None
+    """The legacy session of the one client that there is; None where there may be several."""
+
     def caller(self, context: Context) -> Caller:
         """Who is behind a request."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,12 +14,15 @@ from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.reference import JsonPath, find_references
 from asyncfc_mcp.core.token import normalise
 from asyncfc_mcp.core.value import ANY_SLOT, BadSubstitution, select
+from asyncfc_mcp.downstream.offers import Offers
 from asyncfc_mcp.downstream.status import ConnectionState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.future import Future, OnProgress
+from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.questions import Question
+from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
 from asyncfc_mcp.gateway.submission import NAME_WAIT_S
 from asyncfc_mcp.gateway.table import UnknownToken
@@ -51,6 +55,10 @@ class Answer:
     content: list[Block]
     futures: Sequence[Future] = ()
     is_error: bool = False
+    questions: tuple[Question, ...] = ()
+    """What the client has to be asked before there can be an answer."""
+    still_awaited: Future | None = None
+    """The one future that was awaited for as long as the client lets a request wait, and longer was wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +136,10 @@ def _tool(
 class OwnTools:
     """Answers calls of the gateway's own tools."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, offers: Offers) -> None:
         self._gateway = gateway
-        self._by_name: dict[str, Callable[[Caller, Mapping[str, Any], OnProgress | None], Awaitable[Answer]]] = {
+        self._offers = offers
+        self._by_name: dict[str, Callable[[Caller, Mapping[str, Any], Requester], Awaitable[Answer]]] = {
             "await_future": self._await,
             "get_future": self._get,
             "cancel_future": self._cancel,
@@ -142,32 +151,35 @@ class OwnTools:
         return name in self._by_name
 
     async def call(
-        self, caller: Caller, name: str, arguments: Mapping[str, Any] | None, on_progress: OnProgress | None
-    ) -> dict[str, Any]:
-        """Answer one call, as the result on the wire.
+        self, caller: Caller, name: str, arguments: Mapping[str, Any] | None, requester: Requester
+    ) -> Answer:
+        """Answer one call.
 
         Raises:
             GatewayError: the arguments are of no use.
         """
-        answer = await self._by_name[name](caller, arguments or {}, on_progress)
+        answer = await self._by_name[name](caller, arguments or {}, requester)
         for future in answer.futures:
             # another chat's model has not seen what this one reads
             if future.caller.scope == caller.scope:
                 self._gateway.delivery.tell(future)
-        return {"content": answer.content, **({"isError": True} if answer.is_error else {})}
+        return answer
 
     # await_future
 
-    async def _await(self, caller: Caller, arguments: Mapping[str, Any], on_progress: OnProgress | None) -> Answer:
+    async def _await(self, caller: Caller, arguments: Mapping[str, Any], requester: Requester) -> Answer:
         mode = arguments.get("mode") or "all"
         if mode not in ("all", "any"):
             raise BadToolArgument("await_future", "mode", mode, '"all" or "any"')
-        timeout_s = min(_number("await_future", "timeout_s", arguments.get("timeout_s"), caller.cap_s), caller.cap_s)
+        wished_s = _number("await_future", "timeout_s", arguments.get("timeout_s"), math.inf)
+        timeout_s = min(wished_s, caller.cap_s)
         await self._let_names_come(caller, arguments.get("futures"))
         wanted = self._wanted(caller, "await_future", arguments.get("futures"))
         if not wanted:
             return Answer([text_block("Nothing is unsettled.")])
-        await self._gateway.wait([one.future for one in wanted], mode, timeout_s, on_progress)
+        questions = await self._gateway.wait(caller, [one.future for one in wanted], mode, timeout_s, requester)
+        if questions:
+            return Answer([], questions=questions)
         settled = [one for one in wanted if one.future.record.is_settled]
         pending = [one for one in wanted if not one.future.record.is_settled]
         if len(wanted) == 1 and settled:
@@ -175,14 +187,16 @@ class OwnTools:
             return Answer(blocks, [wanted[0].future], is_error)
         content = [block for one in settled for block in self._headed(one)]
         if pending and (mode == "all" or not settled):
-            lines = [self._line(one.future) for one in pending[:MOST_LISTED]]
+            lines = [self._line(caller, one.future) for one in pending[:MOST_LISTED]]
             if len(pending) > MOST_LISTED:
                 lines.append(f"and {len(pending) - MOST_LISTED} more")
             content.append(text_block(wording.await_timed_out(timeout_s, lines)))
         elif pending:
             more = f" and {len(pending) - MOST_LISTED} more" if len(pending) > MOST_LISTED else ""
             content.append(text_block("Unsettled: " + ", ".join(one.text for one in pending[:MOST_LISTED]) + more))
-        return Answer(content, [one.future for one in settled])
+        is_cut_short = len(wanted) == len(pending) == 1 and not pending[0].path and wished_s > timeout_s
+        still_awaited = pending[0].future if is_cut_short else None
+        return Answer(content, [one.future for one in settled], still_awaited=still_awaited)
 
     async def _let_names_come(self, caller: Caller, futures: object) -> None:
         """The calls that bear them may have been sent in the same message."""
@@ -228,12 +242,12 @@ class OwnTools:
         self._gateway.get(caller, token)
         raise BadToolArgument(tool, "futures", text, f'{token}, or a part of it such as "{token}/key/0"')
 
-    def _line(self, future: Future) -> str:
-        return wording.state_in_words(future, self._gateway.why_it_waits(future))
+    def _line(self, caller: Caller, future: Future) -> str:
+        return wording.state_in_words(future, self._gateway.why_it_waits(future, caller))
 
     # get_future
 
-    async def _get(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Answer:
+    async def _get(self, caller: Caller, arguments: Mapping[str, Any], _: Requester) -> Answer:
         text = arguments.get("future")
         if not isinstance(text, str):
             raise BadToolArgument("get_future", "future", text, "one token")
@@ -242,7 +256,7 @@ class OwnTools:
             raise BadToolArgument("get_future", "path", path, "a JSON Pointer such as /items/0")
         one = self._find(caller, "get_future", text + path)
         await self._gateway.hold_poll(caller, one.future)
-        line = text_block(self._line(one.future))
+        line = text_block(self._line(caller, one.future))
         if not one.future.record.is_settled:
             return Answer([line])
         offset = int(_number("get_future", "offset", arguments.get("offset"), 0))
@@ -258,7 +272,7 @@ class OwnTools:
 
     # cancel_future and list_futures
 
-    async def _cancel(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Answer:
+    async def _cancel(self, caller: Caller, arguments: Mapping[str, Any], _: Requester) -> Answer:
         texts = _tokens("cancel_future", arguments.get("futures"))
         if not texts:
             raise BadToolArgument("cancel_future", "futures", arguments.get("futures"), "at least one token")
@@ -267,24 +281,26 @@ class OwnTools:
         reason = arguments.get("reason")
         self._gateway.cancel(futures, str(reason) if reason else "cancelled with cancel_future")
         lines = [
-            f"{self._line(one)}{' already: unchanged' if one.call.future in was_settled else ''}" for one in futures
+            f"{self._line(caller, one)}{' already: unchanged' if one.call.future in was_settled else ''}"
+            for one in futures
         ]
         return Answer([text_block("\n".join(lines))])
 
-    async def _list(self, caller: Caller, arguments: Mapping[str, Any], _: OnProgress | None) -> Answer:
+    async def _list(self, caller: Caller, arguments: Mapping[str, Any], _: Requester) -> Answer:
         state = arguments.get("state")
         if state is not None and state not in ("unsettled", *FutureState):
             raise BadToolArgument("list_futures", "state", state, ", ".join(["unsettled", *FutureState]))
         futures = [one for one in self._gateway.futures(caller) if _has_state(one, state)]
         older = len(futures) - MOST_LISTED
         lines = [f"{older} older ones are not shown."] if older > 0 else []
-        lines += [self._line(future) for future in futures[-MOST_LISTED:]] or ["No futures."]
+        lines += [self._line(caller, future) for future in futures[-MOST_LISTED:]] or ["No futures."]
         lines += [
             wording.server_in_words(key, status)
             for key, status in self._gateway.pool.statuses().items()
             if status.state is not ConnectionState.READY
         ]
         lines += [str(collision) for collision in self._gateway.pool.catalog.collisions]
+        lines += self._offers.collisions
         return Answer([text_block("\n".join(lines))])
 
 

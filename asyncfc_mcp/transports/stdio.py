@@ -60,6 +60,7 @@ class StdioDoorway:
 
     def __init__(self, await_cap_s: float | None) -> None:
         self._await_cap_s = await_cap_s
+        self.only_session: str | None = PRINCIPAL
 
     def caller(self, context: Context) -> Caller:
         """The one user, in the scope that the request names."""

@@ -110,7 +110,7 @@ async def test_ten_thousand_outstanding_calls_cost_little_and_all_settle() -> No
             assert _unsettled(gateway) == MANY + 1
             await gateway.call("cancel_future", futures=["fut_gate"])
             with anyio.fail_after(LIMIT_S):
-                await gateway.app.gateway.wait(gateway.app.gateway.futures(CALLER), "all", LIMIT_S)
+                await gateway.app.gateway.wait(CALLER, gateway.app.gateway.futures(CALLER), "all", LIMIT_S)
             assert _unsettled(gateway) == 0
         assert grown_kib < KIB_A_CALL
         await _assert_answers(gateway)
@@ -125,7 +125,7 @@ async def test_two_thousand_calls_released_together_all_run() -> None:
             await _send_many(gateway, 2_000)
             await gateway.call("release", key="gate", _wait_s=5)
             futures = gateway.app.gateway.futures(CALLER)
-            await gateway.app.gateway.wait(futures, "all", LIMIT_OF_MANY_S)
+            await gateway.app.gateway.wait(CALLER, futures, "all", LIMIT_OF_MANY_S)
         assert {str(one.record.state) for one in futures} == {"resolved"}
         await _assert_answers(gateway)
 

@@ -202,7 +202,7 @@ async def test_a_token_of_another_principal_is_unknown_and_nothing_is_given_away
             await _call(gateway, bob, "echo", text=hers.token)
         assert gateway.app.gateway.futures(bob) == [his]
         await gateway.call("release", key="a")
-        await gateway.app.gateway.wait([hers, his], "all", LIMIT_S)
+        await gateway.app.gateway.wait(hers.caller, [hers, his], "all", LIMIT_S)
         await assert_unharmed(gateway)
 
 
@@ -229,7 +229,7 @@ async def test_anonymous_callers_are_kept_apart_by_tokens_that_cannot_be_guessed
         assert "live tokens: none" in str(raised.value)
         assert gateway.app.gateway.get(other, future.token) is future
         await gateway.call("release", key="a")
-        await gateway.app.gateway.wait([future], "all", LIMIT_S)
+        await gateway.app.gateway.wait(one, [future], "all", LIMIT_S)
 
 
 async def test_a_name_says_nothing_to_another_anonymous_caller() -> None:
@@ -257,7 +257,7 @@ async def _call(gateway: GatewayClient, caller: Caller, name: str, wishes: Wishe
     tool = gateway.app.gateway.pool.catalog.find(name)
     assert tool is not None
     with anyio.fail_after(LIMIT_S):
-        return await gateway.app.gateway.call(caller, tool, arguments, wishes)
+        return (await gateway.app.gateway.call(caller, tool, arguments, wishes)).future
 
 
 async def _until_gone(gateway: GatewayClient, token: str) -> None:

@@ -113,7 +113,7 @@ async def test_a_kept_list_does_not_outlive_a_change_of_the_entry(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "damage", ["", "{", "[]", '{"schema": 1, "tools": [3]}', '{"schema": 1, "tools": 3}', "[" * 9999]
+    "damage", ["", "{", "[]", '{"schema": 2, "tools": [3]}', '{"schema": 2, "tools": 3}', "[" * 9999]
 )
 async def test_a_damaged_kept_list_is_ignored_with_a_warning(tmp_path: Path, damage: str) -> None:
     with anyio.fail_after(20):

@@ -12,7 +12,6 @@ import anyio
 import pytest
 
 from asyncfc_mcp.config.models import RemoteEntry, StdioEntry
-from asyncfc_mcp.downstream import connection as connection_module
 from asyncfc_mcp.downstream.outcome import DownstreamLost
 from asyncfc_mcp.downstream.status import ConnectionState
 from tests.downstream.support import connected, entry, reached, running
@@ -42,14 +41,11 @@ async def test_a_server_that_dies_is_noticed_though_its_helper_holds_the_pipes()
 
 
 @pytest.mark.parametrize("kind", ["sse", "http"])
-async def test_a_remote_server_that_never_answers_is_given_up_and_tried_again(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection_module, "_HANDSHAKE_LIMIT_S", 0.2)
+async def test_a_remote_server_that_never_answers_is_given_up_and_tried_again(kind: str) -> None:
     with silent_listener() as port:
         remote = RemoteEntry.model_validate({"url": f"http://127.0.0.1:{port}/x", "type": kind})
         with anyio.fail_after(30):
-            async with connected(entry("silent", remote)) as connection:
+            async with connected(entry("silent", remote), handshake_limit_s=0.2) as connection:
                 await reached(connection, ConnectionState.WAITING)
                 assert "in time" in (connection.status.message or "")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +15,7 @@ from asyncfc_mcp.config.models import RemoteEntry, ServerEntry, StdioEntry
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable, RpcError
 from asyncfc_mcp.downstream.status import ConnectionState
-from tests.downstream.support import connected, entry, reached, running
+from tests.downstream.support import connected, entry, free_port, listening, reached, running
 
 pytestmark = pytest.mark.anyio
 
@@ -25,25 +23,10 @@ MODERN = Path(__file__).parent / "servers" / "modern.py"
 TRANSPORTS = ["stdio", "http", "legacy_http", "sse"]
 
 
-def free_port() -> int:
-    while True:
-        # Below the ports that the system hands out, or a client that keeps trying might end up connected to itself.
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 @asynccontextmanager
 async def serving(kind: str, port: int) -> AsyncGenerator[None]:
-    command = [sys.executable, str(MODERN), kind, str(port)]
-    async with await anyio.open_process(command, stderr=None) as server:
-        try:
-            assert server.stdout is not None
-            assert (await server.stdout.receive()).startswith(b"listening")
-            yield
-        finally:
-            server.kill()
+    async with listening(str(MODERN), kind, str(port)):
+        yield
 
 
 def remote(kind: str, port: int) -> ServerEntry:

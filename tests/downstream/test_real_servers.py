@@ -12,6 +12,7 @@ import pytest
 
 from asyncfc_mcp.config.models import ServerEntry, StdioEntry
 from asyncfc_mcp.config.policy import LabelSource
+from asyncfc_mcp.downstream.claims import EVERYTHING, Claims, Era
 from tests.bounds import bound_s
 from tests.downstream.support import entry, running
 
@@ -88,3 +89,22 @@ async def test_npx_and_the_server_below_it_end_together(tmp_path: Path) -> None:
             start = time.monotonic()
     assert time.monotonic() - start < bound_s(1.1)
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+async def test_a_server_offers_more_tools_to_a_client_that_can_do_more_also_when_kept(era: Era, tmp_path: Path) -> None:
+    able, unable = Claims.of(era, EVERYTHING.capabilities), Claims.of(era, {})
+    counts: list[int] = []
+    with anyio.fail_after(60):
+        for claims in (able, unable, able, unable):
+            async with running([npm("everything")], state_folder=tmp_path, waits_for_claims=True) as pool:
+                pool.claim(claims)
+                counts.append(len(pool.catalog.known))
+                await pool.connection("everything").call_tool("echo", {"message": "hi"})
+                listing = pool.connection("everything").listing
+                counts.append(len(pool.catalog.known))
+                assert listing
+                assert listing.resources
+                assert listing.templates
+                assert listing.prompts
+    assert counts == [0, 17, 0, 13, 17, 17, 13, 13]

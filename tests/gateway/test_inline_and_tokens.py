@@ -163,11 +163,11 @@ async def test_an_inline_json_rpc_error_stays_one() -> None:
         assert caught.value.error.data == {"toy": True}
 
 
-async def test_an_unknown_tool_is_a_protocol_error_as_without_a_gateway() -> None:
+async def test_an_unknown_tool_is_an_error_that_the_model_can_act_on() -> None:
     async with running() as gateway:
-        with pytest.raises(MCPError, match="nonsense") as caught:
-            await gateway.call("nonsense")
-        assert caught.value.error.code == -32602
+        result = await gateway.call("ecko")
+        assert result.is_error
+        assert text_of(result) == "Unknown tool: ecko; did you mean echo?"
 
 
 async def test_an_image_arrives_as_it_is() -> None:

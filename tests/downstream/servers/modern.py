@@ -2,12 +2,18 @@
 
 import socket
 import sys
+from pathlib import Path
 
 import anyio
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
+from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Nothing(BaseModel):
+    pass
 
 
 def build() -> MCPServer:
@@ -31,6 +37,17 @@ def build() -> MCPServer:
         for step in range(3):
             await context.report_progress(step + 1, 3, f"step {step + 1}")
         return "walked"
+
+    @server.tool()
+    async def ask_user(context: Context, message: str) -> str:
+        return (await context.elicit(message, Nothing)).action
+
+    @server.tool()
+    async def wait_for_file(path: str) -> str:
+        Path(path + ".waiting").touch()
+        while not Path(path).exists():  # noqa: ASYNC110 - it comes from another process
+            await anyio.sleep(0.01)
+        return "found"
 
     @server.tool()
     async def sleep_until_cancelled() -> str:

@@ -1,0 +1,231 @@
+"""Requests that are passed on to the server they concern: `resources/read`, `prompts/get`, `completion/complete`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import mcp_types as types
+from mcp.server.lowlevel.server import Server
+from mcp.shared.exceptions import MCPError
+from mcp_types import SERVER_INFO_META_KEY
+
+from asyncfc_mcp.downstream.offers import Offers
+from asyncfc_mcp.downstream.outcome import DownstreamError, InputRefused, RpcError
+from asyncfc_mcp.downstream.status import ConnectionState
+from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.referring import resolve_texts
+from asyncfc_mcp.gateway.requester import Requester
+from asyncfc_mcp.gateway.table import UnknownToken
+from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
+from asyncfc_mcp.server.future_resources import TEMPLATE, complete_token, is_future_uri, read_future
+from asyncfc_mcp.server.requester import ContextRequester
+from asyncfc_mcp.server.sessions import Sessions
+from asyncfc_mcp.server.wire import COMPLETE, RESOURCE_NOT_FOUND, as_mcp_error, passed_on_meta, resource_not_found
+
+MOST_ROUNDS = 16
+"""How often a server may ask for input in the course of one request."""
+_NOT_FOUND = (RESOURCE_NOT_FOUND, types.INVALID_PARAMS)
+_UNCACHED = {"ttlMs": 0, "cacheScope": "private"}
+"""What is said of a resource whose server says nothing."""
+_DOWN = frozenset({ConnectionState.WAITING, ConnectionState.FAILED, ConnectionState.CLOSED})
+"""Not worth the wait for what they may not even have."""
+
+Answer = dict[str, Any]
+
+
+class Passing:
+    """Finds the server of each request and passes it on, raw both ways.
+
+    Args:
+        gateway: has the servers and the futures.
+        offers: says which server has what.
+        sessions: the legacy sessions.
+        doorway: who is behind a request.
+        embed: whether `${fut_x}` inside a longer text is replaced.
+        input_timeout_s: how long a client may take to answer what a server asks.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        offers: Offers,
+        sessions: Sessions,
+        doorway: Doorway,
+        *,
+        embed: bool,
+        input_timeout_s: float,
+    ) -> None:
+        self._gateway = gateway
+        self._offers = offers
+        self._sessions = sessions
+        self._doorway = doorway
+        self._embed = embed
+        self._input_timeout_s = input_timeout_s
+
+    def register(self, server: Server[Any]) -> None:
+        """Handle the requests that are passed on."""
+        server.add_request_handler("resources/read", types.ReadResourceRequestParams, self._handling(self._read))
+        server.add_request_handler("prompts/get", types.GetPromptRequestParams, self._handling(self._get_prompt))
+        server.add_request_handler("completion/complete", types.CompleteRequestParams, self._handling(self._complete))
+
+    def _handling(
+        self, handle: Callable[[_Request, Any], Awaitable[Answer]]
+    ) -> Callable[[Context, Any], Awaitable[Answer]]:
+        async def handler(context: Context, params: Any) -> Answer:
+            caller = self._doorway.caller(context)
+            self._gateway.delivery.arrive(caller)
+            request = _Request(self._gateway, context, caller, self._sessions, self._input_timeout_s)
+            try:
+                return {**COMPLETE, **await handle(request, params)}
+            except GatewayError as error:
+                raise as_mcp_error(error) from None
+
+        return handler
+
+    # Resources
+
+    async def _read(self, request: _Request, params: types.ReadResourceRequestParams) -> Answer:
+        uri = params.uri
+        if not is_future_uri(uri):
+            uri = (await self._resolved(request, {"uri": uri}))["uri"]
+        if is_future_uri(uri):
+            return self._read_future(request, uri)
+        result = await self._read_somewhere(request, uri)
+        return result if result.get("resultType") == "input_required" else {**_UNCACHED, **result}
+
+    def _read_future(self, request: _Request, uri: str) -> Answer:
+        try:
+            return read_future(self._gateway, request.caller, uri)
+        except UnknownToken as unknown:
+            raise resource_not_found(request.context, uri, f" ({unknown})") from None
+
+    async def _read_somewhere(self, request: _Request, uri: str) -> Answer:
+        """Ask those who say they have it, then all others, until one has it."""
+        await self._offers.complete()
+        claimants, others = self._offers.candidates(uri)
+        first: RpcError | None = None
+        unasked: list[str] = []
+        for server in [*claimants, *others]:
+            if server in others and self._gateway.pool.connection(server).status.state in _DOWN:
+                unasked.append(server)
+                continue
+            try:
+                return await request.pass_to(server, uri=uri)
+            except RpcError as error:
+                if error.code not in _NOT_FOUND:
+                    raise
+                first = first or error
+            except DownstreamError:
+                if server in claimants:
+                    raise
+                unasked.append(server)
+        is_plain = first is not None and (len(claimants) == 1 or len(claimants) + len(others) == 1)
+        if first is not None and is_plain:
+            raise _in_the_clients_words(request.context, first, uri)
+        more = f" (not asked, since not available: {', '.join(unasked)})" if unasked else ""
+        raise resource_not_found(request.context, uri, more)
+
+    # Prompts and completions
+
+    async def _get_prompt(self, request: _Request, params: types.GetPromptRequestParams) -> Answer:
+        prompt = (await self._offers.complete()).prompt_of_name.get(params.name)
+        if prompt is None:
+            raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {params.name}")
+        changes: dict[str, Any] = {"name": prompt.own_name}
+        if params.arguments:
+            changes["arguments"] = await self._resolved(request, params.arguments)
+        return await request.pass_to(prompt.server, **changes)
+
+    async def _complete(self, request: _Request, params: types.CompleteRequestParams) -> Answer:
+        merged = await self._offers.complete()
+        ref = params.ref
+        raw_ref = cast("dict[str, Any]", request.params.get("ref") or {})
+        if isinstance(ref, types.PromptReference):
+            prompt = merged.prompt_of_name.get(ref.name)
+            if prompt is None:
+                raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {ref.name}")
+            return await request.pass_to(prompt.server, ref={**raw_ref, "name": prompt.own_name})
+        if ref.uri == TEMPLATE["uriTemplate"]:
+            return complete_token(self._gateway, request.caller, params.argument.value)
+        server = merged.server_of_template.get(ref.uri) or merged.server_of_uri.get(ref.uri)
+        if server is None:
+            raise MCPError(types.INVALID_PARAMS, f"Unknown resource template: {ref.uri}")
+        return await request.pass_to(server)
+
+    async def _resolved(self, request: _Request, texts: dict[str, str]) -> dict[str, str]:
+        return await resolve_texts(self._gateway, request.caller, texts, request.requester, embed=self._embed)
+
+
+class _Request:
+    """One request of a client on its way to a server."""
+
+    def __init__(
+        self, gateway: Gateway, context: Context, caller: Caller, sessions: Sessions, input_timeout_s: float
+    ) -> None:
+        self.context = context
+        self.caller = caller
+        self.requester: Requester = ContextRequester(context, sessions.seen(context, caller))
+        self.params: dict[str, Any] = dict(context.params or {})
+        self._pool = gateway.pool
+        self._input_timeout_s = input_timeout_s
+        level = sessions.level_of(caller.session)
+        self._claims = replace(caller.claims, log_level=level) if level is not None else caller.claims
+
+    async def pass_to(self, server: str, **changes: Any) -> Answer:
+        """The raw result of that server; `changes` replace parameters of the client."""
+        params = {**self.params, **changes}
+        params.pop("_meta", None)
+        if meta := passed_on_meta(self.context):
+            params["_meta"] = meta
+        for _ in range(MOST_ROUNDS):
+            result = await self._send(server, params)
+            if result.get("resultType") != "input_required" or is_modern(self.context):
+                return _without_server_info(result)
+            params = {**params, **await self._answers(result)}
+        raise InputRefused(f"server {server!r} asked for input more than {MOST_ROUNDS} times in one request")
+
+    async def _send(self, server: str, params: dict[str, Any]) -> Answer:
+        connection = self._pool.connection(server, self._claims)
+        return await connection.request(
+            self.context.method,
+            params,
+            claims=self._claims,
+            owner=self.requester,
+            on_progress=self._progress,
+        )
+
+    async def _progress(self, progress: float, total: float | None, message: str | None) -> None:
+        await self.requester.progress(progress, total, message)
+
+    async def _answers(self, result: Answer) -> dict[str, Any]:
+        """What a legacy client answers to the questions of a modern server, as parameters of the next round."""
+        ends_at = time.monotonic() + self._input_timeout_s
+        responses: dict[str, Any] = {}
+        for key, asked in cast("dict[str, Any]", result.get("inputRequests") or {}).items():
+            method, params = str(asked.get("method")), asked.get("params")
+            if not self._claims.can_answer(method, params):
+                raise InputRefused(f"the client cannot answer {method}")
+            responses[key] = await self.requester.ask(method, params, max(0.0, ends_at - time.monotonic()))
+        answers: dict[str, Any] = {"inputResponses": responses}
+        return answers | ({"requestState": result["requestState"]} if "requestState" in result else {})
+
+
+def _in_the_clients_words(context: Context, error: RpcError, uri: str) -> MCPError:
+    """What the only server that could have the resource says of it, with the code of the client's revision."""
+    code = types.INVALID_PARAMS if is_modern(context) else error.code
+    return MCPError(code, error.message, error.data if error.data is not None else {"uri": uri})
+
+
+def _without_server_info(result: Answer) -> Answer:
+    """The result without what a server says of its connection to us: a client's own connection is another one."""
+    meta = result.get("_meta")
+    if not isinstance(meta, dict) or SERVER_INFO_META_KEY not in meta:
+        return result
+    said = {key: value for key, value in cast("Answer", meta).items() if key != SERVER_INFO_META_KEY}
+    kept = {key: value for key, value in result.items() if key != "_meta"}
+    return {**kept, "_meta": said} if said else kept

@@ -1,0 +1,138 @@
+"""The HTTP requests that are being served: what ends with a client that goes, and how all of them end with us.
+
+The SDK lets a call of a 2025 client run on after its request was dropped; here it ends, as on every other transport:
+nobody could ever be told its token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import anyio
+import structlog
+from mcp.server.context import CallNext, HandlerResult
+from mcp.shared.exceptions import MCPError
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from asyncfc_mcp.server.doorway import Context
+from asyncfc_mcp.transports.doorway import request_of
+
+_EXCHANGE_KEY = "asyncfc_mcp.exchange"
+_REQUEST_CANCELLED = -32800
+_END_S = 0.2
+"""How long requests may take to end by themselves when we end."""
+
+log = structlog.get_logger()
+
+
+class Exchange:
+    """One HTTP request and its response."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._receiving = anyio.CancelScope()
+        self._is_left = False
+        self._is_answered = False
+        self.has_started = False
+        self.serving = anyio.CancelScope()
+        self.call = anyio.CancelScope()
+        """Around the handler of the MCP request that it brought."""
+
+    async def receive(self) -> Message:
+        """A part of the request, or the end of its connection."""
+        message: Message = {"type": "http.disconnect"}
+        if not self._is_left:
+            with anyio.CancelScope() as self._receiving:
+                message = await self._receive()
+        if message["type"] == "http.disconnect" and not self._is_answered:
+            self.call.cancel()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """A part of the response."""
+        self.has_started = True
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._is_answered = True
+        await self._send(message)
+
+    def leave(self) -> None:
+        """Have whoever serves it believe that its client has gone: what then ends leaves nothing open."""
+        self._is_left = True
+        self._receiving.cancel()
+
+
+class Exchanges:
+    """Serves an application; can end all that it is doing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open: set[Exchange] = set()
+        self._calls: set[anyio.CancelScope] = set()
+        self._is_ending = False
+        self._ended = anyio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        exchange = Exchange(receive, send)
+        if not self._is_ending:
+            with self._held(exchange), exchange.serving:
+                await self._serve(exchange, {**scope, _EXCHANGE_KEY: exchange})
+        if self._is_ending and not exchange.has_started:
+            await PlainTextResponse("The gateway is ending.\n", 503)(scope, receive, send)
+
+    async def _serve(self, exchange: Exchange, scope: Scope) -> None:
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            log.debug("client_gone", path=scope["path"])
+        except Exception:  # one broken request must not be more than that
+            log.exception("http_request_broke", method=scope["method"], path=scope["path"])
+            if not exchange.has_started:
+                text = "The gateway itself failed; its log says why.\n"
+                await PlainTextResponse(text, 500)(scope, exchange.receive, exchange.send)
+
+    async def bound(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """End a handler with the HTTP request that brought it; a middleware of the MCP server."""
+        exchange = _exchange_of(ctx)
+        if exchange is None or ctx.request_id is None:
+            return await call_next(ctx)
+        self._calls.add(exchange.call)
+        try:
+            with exchange.call:
+                return await call_next(ctx)
+        finally:
+            self._calls.discard(exchange.call)
+        raise MCPError(_REQUEST_CANCELLED, "Request cancelled")
+
+    async def end(self) -> None:
+        """End every call and every request; those that do not end by themselves are cut off."""
+        self._is_ending = True
+        # before their sessions: one that is cut off under a running handler waits a second for nobody to hear it
+        for call in list(self._calls):
+            call.cancel()
+        for exchange in list(self._open):
+            exchange.leave()
+        with anyio.move_on_after(_END_S):
+            if self._open:
+                await self._ended.wait()
+        for exchange in list(self._open):
+            exchange.serving.cancel()
+
+    @contextmanager
+    def _held(self, exchange: Exchange) -> Generator[None]:
+        self._open.add(exchange)
+        try:
+            yield
+        finally:
+            self._open.discard(exchange)
+            if self._is_ending and not self._open:
+                self._ended.set()
+
+
+def _exchange_of(context: Context) -> Exchange | None:
+    request = request_of(context)
+    return request.scope.get(_EXCHANGE_KEY) if request is not None else None

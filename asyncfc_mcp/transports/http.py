@@ -1,0 +1,99 @@
+"""Streamable HTTP at `/mcp`: clients of the handshake era in sessions, later ones without, on one end point."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import anyio
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from asyncfc_mcp.server.doorway import Context
+from asyncfc_mcp.server.handlers import Handlers
+from asyncfc_mcp.transports.access import Access
+from asyncfc_mcp.transports.body import MOST_BODY_BYTES, BodyLimit
+from asyncfc_mcp.transports.doorway import SESSION_HEADER, NetworkDoorway
+from asyncfc_mcp.transports.exchanges import Exchanges
+from asyncfc_mcp.transports.listener import Listener
+from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
+
+MCP_PATH = "/mcp"
+_LAST_EVENT_ID = b"last-event-id"
+_OK = 200
+_NOT_FOUND = 404
+
+
+async def serve_http(
+    handlers: Handlers, doorway: NetworkDoorway, listener: Listener, access: Access, on_session_end: OnSessionEnd
+) -> None:
+    """Serve streamable HTTP until cancelled."""
+    manager = StreamableHTTPSessionManager(
+        handlers.server, session_idle_timeout=doorway.sessions.idle_s, max_request_body_size=MOST_BODY_BYTES
+    )
+    tracked = SessionTracking(manager.asgi_app, doorway.sessions)
+    routes = Starlette(routes=[Route(MCP_PATH, endpoint=tracked)])
+    exchanges = Exchanges(access.guarding(BodyLimit(routes)))
+    handlers.server.middleware += [exchanges.bound, _declaring(handlers)]
+    async with manager.run(), anyio.create_task_group() as tasks:
+        await tasks.start(doorway.sessions.run, on_session_end)
+        await listener.serve(exchanges, exchanges.end)
+
+
+class SessionTracking:
+    """Reads off requests and their responses which sessions there are."""
+
+    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
+        self._app = app
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, of a session or not."""
+        # nothing is kept for a replay, and the SDK would not answer at all: a client that comes back gets a new stream
+        scope = {**scope, "headers": [one for one in scope["headers"] if one[0] != _LAST_EVENT_ID]}
+        session = Headers(scope=scope).get(SESSION_HEADER)
+        with ExitStack() as held:
+
+            async def said(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    self._note_response(scope["method"], session, message, held)
+                await send(message)
+
+            with self._sessions.request(session) if session is not None else _nothing():
+                await self._app(scope, receive, said)
+
+    def _note_response(self, method: str, session: str | None, message: Message, held: ExitStack) -> None:
+        status = message["status"]
+        if session is None:
+            opened = Headers(raw=message.get("headers", [])).get(SESSION_HEADER)
+            if status == _OK and opened is not None:
+                self._sessions.open(opened)
+        elif status == _NOT_FOUND or (method == "DELETE" and status == _OK):
+            self._sessions.end(session)
+        elif method == "GET" and status == _OK:
+            held.enter_context(self._sessions.stream(session))
+
+
+def _declaring(handlers: Handlers) -> ServerMiddleware[Any]:
+    """Have sessions declare what every other transport does: the SDK's manager takes no options for that."""
+
+    async def declare(ctx: Context, call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method != "initialize" or not isinstance(result, dict):
+            return result
+        options = handlers.options
+        capabilities = options.capabilities.model_dump(by_alias=True, mode="json", exclude_none=True)
+        declared: dict[str, Any] = {**result, "capabilities": capabilities}
+        return {**declared, "instructions": options.instructions} if options.instructions else declared
+
+    return declare
+
+
+@contextmanager
+def _nothing() -> Generator[None]:
+    yield

@@ -1,0 +1,100 @@
+"""The MCP sessions of network clients: which are open, which can be reached outside of a request, and when they end.
+
+The SDK keeps the sessions and tells nobody of their end, so it is read off the wire: an answer that opens one, an open
+stream, a DELETE, a 404, or the same idle time that the SDK was given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskStatus
+
+IDLE_S = 30 * 60.0
+"""After so long without a request or an open stream a session of the handshake era ends."""
+_CHECK_S = 15.0
+
+OnSessionEnd = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Session:
+    requests: int = 0
+    streams: int = 0
+    idle_since: float = math.inf
+
+
+class Sessions:
+    """Every session that is open.
+
+    Args:
+        idle_s: after how long without a request a session has ended.
+    """
+
+    def __init__(self, idle_s: float = IDLE_S) -> None:
+        self.idle_s = idle_s
+        self._sessions: dict[str, _Session] = {}
+        self._on_end: OnSessionEnd | None = None
+
+    def reaches(self, session: str) -> bool:
+        """Whether its client holds a stream open on which it can be told something."""
+        return session in self._sessions and self._sessions[session].streams > 0
+
+    def open(self, session: str) -> None:
+        """A session has begun."""
+        self._sessions.setdefault(session, _Session(idle_since=anyio.current_time()))
+
+    @contextmanager
+    def request(self, session: str) -> Generator[None]:
+        """While a request of the session is served it is not idle."""
+        known = self._sessions.get(session)
+        if known is None:
+            yield
+            return
+        known.requests += 1
+        known.idle_since = math.inf
+        try:
+            yield
+        finally:
+            known.requests -= 1
+            if not known.requests:
+                known.idle_since = anyio.current_time()
+
+    @contextmanager
+    def stream(self, session: str) -> Generator[None]:
+        """While a stream of the session is open its client can be reached."""
+        known = self._sessions.get(session)
+        if known is None:
+            yield
+            return
+        known.streams += 1
+        try:
+            yield
+        finally:
+            known.streams -= 1
+
+    def end(self, session: str) -> None:
+        """The session is over; ending it twice is once."""
+        if self._sessions.pop(session, None) is not None and self._on_end is not None:
+            self._on_end(session)
+
+    async def run(self, on_end: OnSessionEnd, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Say of each session when it has ended; until cancelled."""
+        self._on_end = on_end
+        task_status.started()
+        try:
+            while True:
+                await anyio.sleep(min(_CHECK_S, self.idle_s / 4))
+                self._end_idle()
+        finally:
+            self._on_end = None
+
+    def _end_idle(self) -> None:
+        # a little later than the SDK, so that none that it still serves is ended here
+        long_ago = anyio.current_time() - self.idle_s * 1.01
+        for session in [key for key, one in self._sessions.items() if one.idle_since < long_ago]:
+            self.end(session)

@@ -1,0 +1,71 @@
+"""The server of `eras.py` over HTTP with JSON bodies: `eras_http.py ERAS PORT`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import uvicorn
+from eras import Server
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+ERAS = sys.argv[1]
+servers: dict[str, Server] = {}
+everything: list[dict[str, Any]] = []
+"""What all sessions were sent, each message with its headers."""
+
+
+class Announced(uvicorn.Server):
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write("listening\n")
+        sys.stdout.flush()
+
+
+async def half() -> AsyncIterator[bytes]:
+    yield b'{"jsonrpc": "2.0", '
+
+
+async def act_slowly(tool: str, arguments: dict[str, Any]) -> None:
+    if tool == "slow":
+        await asyncio.sleep(arguments["seconds"])
+    if tool == "wait_for_file":
+        path = Path(arguments["path"])
+        Path(f"{path}.waiting").touch()
+        while not path.exists():  # noqa: ASYNC110 - it comes from another process
+            await asyncio.sleep(0.01)
+
+
+async def post(request: Request) -> Response:
+    message: dict[str, Any] = await request.json()
+    params: dict[str, Any] = message.get("params") or {}
+    session = request.headers.get("mcp-session-id")
+    if message.get("method") == "initialize":
+        session = f"session-{len(servers)}"
+    server = servers.setdefault(session or "", Server(ERAS, lambda _: None))
+    server.seen = everything
+    message["x-headers"] = {key: value for key, value in request.headers.items() if key.startswith("mcp-")}
+    if message.get("method") == "tools/call":
+        if params["name"] == "break_off":
+            return StreamingResponse(half(), headers={"content-length": "100"}, media_type="application/json")
+        await act_slowly(params["name"], params.get("arguments") or {})
+    answer = server.take(message)
+    headers = {"mcp-session-id": session} if session else {}
+    return JSONResponse(answer, headers=headers) if answer else Response(status_code=202, headers=headers)
+
+
+async def delete(_: Request) -> Response:
+    everything.append({"method": "DELETE"})
+    return Response(status_code=204)
+
+
+if __name__ == "__main__":
+    app = Starlette(routes=[Route("/mcp", post, methods=["POST"]), Route("/mcp", delete, methods=["DELETE"])])
+    Announced(uvicorn.Config(app, port=int(sys.argv[2]), log_level="critical", ws="none", lifespan="off")).run()
