@@ -68,7 +68,7 @@ TOOLS = [
     tool("ask", method=STRING, params={"type": "object"}, gate={**STRING, "default": ""}),
     tool("ask_when_cancelled", {"destructiveHint": True}, key=STRING),
     tool("claimed", {"readOnlyHint": True}),
-    tool("say", level=STRING, data=STRING, count={"type": "integer", "default": 1}),
+    tool("log_messages", level=STRING, data=STRING, count={"type": "integer", "default": 1}),
     tool("change_tools"),
 ]
 
@@ -218,7 +218,7 @@ class Toy:
     def do_claimed(self, **_: Any) -> Any:
         return json.dumps(self.capabilities, sort_keys=True)
 
-    def do_say(self, level: str, data: str, count: int = 1, **_: Any) -> Any:
+    def do_log_messages(self, level: str, data: str, count: int = 1, **_: Any) -> Any:
         for number in range(count):
             send({"method": "notifications/message", "params": {"level": level, "data": f"{data} {number}"}})
         return "said"

@@ -24,6 +24,7 @@ UNKNOWN_CLIENT = ClientLimits(cap_s=25.0, output_characters=40_000)
 
 LIMITS: dict[str, ClientLimits] = {
     "mcp": ClientLimits(cap_s=45.0, output_characters=1_000_000),
+    "fastmcp": ClientLimits(cap_s=45.0, output_characters=1_000_000),
     "asyncfc-mcp-demo": ClientLimits(cap_s=45.0, output_characters=1_000_000),
     "inspector": ClientLimits(cap_s=45.0, output_characters=UNKNOWN_CLIENT.output_characters),
     "inspector-cli": ClientLimits(cap_s=45.0, output_characters=UNKNOWN_CLIENT.output_characters),

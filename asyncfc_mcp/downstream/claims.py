@@ -48,7 +48,7 @@ class Claims:
 
 
 def _takes_elicitation(capability: object, mode: object) -> bool:
-    if not isinstance(capability, dict):
+    if not isinstance(capability, dict) or not isinstance(mode, str):
         return False
     # an empty object is how revisions before the URL mode said that they take forms
     return mode in capability or (mode == "form" and not capability.keys() & {"form", "url"})

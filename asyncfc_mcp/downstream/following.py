@@ -88,14 +88,15 @@ class Lists:
         return self.known or Listing()
 
     async def _take(self, listing: Listing, claims: Claims, told: Collection[str] = ()) -> None:
+        if listing != self.known and self._kept is not None:
+            # first, so that a client which has seen it and leaves at once finds it again
+            await anyio.to_thread.run_sync(self._kept.save, listing, claims)
         before, self.known = self.known, listing
         if listing != before:
             self._on_listing()
         # In this order: who hears of a change may look at once.
         for method in sorted({*told, *_differences(before, listing)}):
             self._announce(method)
-        if listing != before and self._kept is not None:
-            await anyio.to_thread.run_sync(self._kept.save, listing, claims)
 
 
 def _differences(before: Listing | None, after: Listing) -> set[str]:

@@ -24,6 +24,9 @@ from asyncfc_mcp.gateway.requester import ClientGone, Requester
 Notified = Callable[[str, Sequence[Future], str, Mapping[str, Any] | None], None]
 """Takes a server's key, the calls that its notification may belong to, the method and the parameters."""
 
+MOST_ON_THEIR_WAY = 4096
+"""Log messages that clients have not taken yet; what comes then is dropped."""
+
 AnswerOutside = Callable[[str, str, Mapping[str, Any] | None], Awaitable[dict[str, Any]]]
 """Answers what a server asks while it runs no call: its key, the method and the parameters."""
 
@@ -37,6 +40,7 @@ class Attribution:
         self._questions = questions
         self._listeners: list[Notified] = []
         self._tasks: TaskGroup | None = None
+        self._on_their_way = 0
         self.answer_outside: AnswerOutside | None = None
 
     def own_tasks(self, tasks: TaskGroup) -> None:
@@ -79,12 +83,22 @@ class Attribution:
         is_one = len({future.caller.scope for future in futures}) + len(passed_on) == 1
         if method == "notifications/message":
             if waiting and is_one and self._tasks is not None:
-                self._tasks.start_soon(waiting[0].log, params or {})
+                if self._on_their_way < MOST_ON_THEIR_WAY:
+                    self._on_their_way += 1
+                    self._tasks.start_soon(self._pass_on, waiting[0], params or {})
                 return
             if passed_on:
                 return  # nobody can say whose it is
         for hand_on in self._listeners:
             hand_on(server, futures, method, params)
+
+    async def _pass_on(self, requester: Requester, params: Mapping[str, Any]) -> None:
+        try:
+            await requester.log(params)
+        except Exception:  # one message that cannot be passed on must not end the gateway
+            log.exception("log_message_lost")
+        finally:
+            self._on_their_way -= 1
 
 
 def _running(owners: Sequence[object]) -> list[Future]:

@@ -57,7 +57,7 @@ class UnknownTool(GatewayError):
     """No server offers a tool of that name."""
 
     def __init__(self, name: str, known: Iterable[str] = ()) -> None:
-        like = get_close_matches(name, known, n=3, cutoff=0.6)
+        like = get_close_matches(name, known, n=3, cutoff=0.75)
         meant = f"; did you mean {' or '.join(like)}?" if like else "; the list of tools names them all"
         super().__init__(f"Unknown tool: {clip(name)}{meant}")
         self.name = name
@@ -278,8 +278,11 @@ class Gateway:
         """Every future whose token the caller holds, oldest first."""
         return list(self._table.of_caller(caller))
 
-    def why_it_waits(self, future: Future, caller: Caller) -> str:
-        """Behind which call, for which label, value or answer, as far as the caller may know; else empty."""
+    def why_it_waits(self, future: Future, caller: Caller, *, is_its_own_request: bool = False) -> str:
+        """Behind which call, for which label, value or answer, as far as the caller may know; else empty.
+
+        `is_its_own_request`: whether this is said to whoever has just sent the call, and so wrote its references.
+        """
         if not self._runner.knows(future):
             return ""
         match future.record.state:
@@ -291,14 +294,16 @@ class Gateway:
                 return wording.for_the_user([question.in_words for question in self._questions.open(future)])
             case _:
                 blockers = self._runner.scheduler.blockers(future.call.future)
-                return wording.why_it_waits(blockers, self._tokens_of(blockers, caller))
+                return wording.why_it_waits(blockers, self._tokens_of(blockers, caller, wrote_them=is_its_own_request))
 
-    def _tokens_of(self, blockers: Sequence[Blocker], caller: Caller) -> dict[str, str]:
+    def _tokens_of(self, blockers: Sequence[Blocker], caller: Caller, *, wrote_them: bool) -> dict[str, str]:
         """What the caller may call each blocker: a stranger's token would give its value away."""
         tokens: dict[str, str] = {}
-        for identity in (one.future for one in blockers if one.future is not None):
-            blocker = self._table.by_identity(identity)
-            tokens[identity] = blocker.token if caller.may_name(blocker.caller) else wording.SOMEBODY_ELSES
+        for one in blockers:
+            if one.future is not None:
+                blocker = self._table.by_identity(one.future)
+                is_known = caller.may_name(blocker.caller) or (wrote_them and one.is_data)
+                tokens[one.future] = blocker.token if is_known else wording.SOMEBODY_ELSES
         return tokens
 
     async def wait(

@@ -23,6 +23,7 @@ from asyncfc_mcp.core.future import FutureState, Move
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
+from asyncfc_mcp.gateway.question_form import check_question
 from asyncfc_mcp.gateway.requester import ClientGone, Requester
 from asyncfc_mcp.gateway.runner import Runner
 
@@ -133,8 +134,8 @@ class Questions:
         if not asking:
             raise InputRefused("the call that it belongs to has ended or is being cancelled")
         for request in requests.values():
-            if not all(_can_answer(future, request) for future in asking):
-                raise InputRefused(f"the client behind the call cannot answer {request.get('method')}")
+            for future in asking:
+                check_question(future.caller.claims, request)
         question = Question(tuple(asking), requests, time.monotonic() + self._timeout_s)
         with self._opened(question), anyio.move_on_after(self._timeout_s) as patience:
             self._offer(question)
@@ -199,6 +200,9 @@ class Questions:
                 question.refuse(refusal)
             except ClientGone:
                 log.info("question_unanswered", why="its client has gone", asked=question.in_words)
+            except Exception:  # one question that cannot be put must not end the gateway
+                log.exception("question_broke")
+                question.refuse(InputRefused("the gateway itself failed to ask it; its log says why"))
         question.is_being_asked = False
         if not question.closed.is_set():
             self._offer(question)
@@ -309,10 +313,6 @@ def own_key(key: str, identity: str) -> str:
 
 
 _ASKING = frozenset({FutureState.RUNNING, FutureState.INPUT_REQUIRED})
-
-
-def _can_answer(future: Future, request: Mapping[str, Any]) -> bool:
-    return future.caller.claims.can_answer(request.get("method", ""), request.get("params"))
 
 
 def _in_words(request: Mapping[str, Any]) -> str:

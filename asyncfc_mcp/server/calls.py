@@ -204,7 +204,7 @@ class Calls:
     # Results
 
     def _pending(self, future: Future) -> dict[str, Any]:
-        text = wording.pending(future, self._gateway.why_it_waits(future, future.caller))
+        text = wording.pending(future, self._gateway.why_it_waits(future, future.caller, is_its_own_request=True))
         meta = future_meta(future)
         result: dict[str, Any] = {"content": [text_block(text)], "_meta": meta}
         if future.policy.structured:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from mcp.server.connection import allowed_log_levels
 from mcp.shared.message import ServerMessageMetadata
-from mcp_types import LoggingMessageNotification, LoggingMessageNotificationParams
+from mcp_types import Notification, ServerNotification
 from mcp_types import Request as WireRequest
 from pydantic import BaseModel, ConfigDict
 
 from asyncfc_mcp.server.doorway import Context, is_modern
-from asyncfc_mcp.server.sessions import Session, client_faults
+from asyncfc_mcp.server.sessions import LEVELS, Session, client_faults
 
 
 class RawResult(BaseModel):
@@ -23,6 +23,12 @@ class RawResult(BaseModel):
 
 class RawRequest(WireRequest[dict[str, Any], str]):
     """Any request of a server, as it came."""
+
+
+class RawLogMessage(Notification[dict[str, Any], str]):
+    """A log message of a server, as it came."""
+
+    method: str = "notifications/message"
 
 
 class ContextRequester:
@@ -39,13 +45,15 @@ class ContextRequester:
 
     async def log(self, params: Mapping[str, Any]) -> None:
         """Pass on a message, if the client wants messages of its level."""
-        level = params.get("level", "")
+        level = params.get("level")
+        if level not in LEVELS:  # nobody can say whether such a message is wanted
+            return
         if is_modern(self._context):
             is_wanted = level in allowed_log_levels(self._context.protocol_version, self._context.meta)
         else:
             is_wanted = self._session is None or self._session.wants(level)
         if is_wanted:
-            message = LoggingMessageNotification(params=LoggingMessageNotificationParams.model_validate(params))
+            message = cast("ServerNotification", RawLogMessage(params=dict(params)))
             await self._context.session.send_notification(message, self._context.request_id)
 
     async def ask(self, method: str, params: Mapping[str, Any] | None, timeout_s: float) -> dict[str, Any]:

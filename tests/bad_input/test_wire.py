@@ -114,7 +114,9 @@ async def test_a_request_without_params_is_answered(gateway: RawGateway) -> None
 
 
 async def test_an_unknown_tool_is_named(gateway: RawGateway) -> None:
-    assert (await gateway.call("no_such_tool"))["error"]["message"] == "Unknown tool: no_such_tool"
+    result = (await gateway.call("no_such_tool"))["result"]
+    assert result["isError"] is True
+    assert text_of({"result": result}) == "Unknown tool: no_such_tool; the list of tools names them all"
 
 
 async def test_a_call_without_arguments_goes_to_its_server(gateway: RawGateway) -> None:

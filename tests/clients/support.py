@@ -1,4 +1,4 @@
-"""Runs a real client against the gateway, each as a process of its own, and keeps what they said."""
+"""A gateway of its own for each client, and all that the client says to it."""
 
 from __future__ import annotations
 
@@ -6,44 +6,83 @@ import json
 import os
 import subprocess
 import sys
-import venv
-from collections.abc import Callable
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import pytest
+from tests.clients.http_wiretap import http_wiretap
 
 HERE = Path(__file__).parent
 TOY = HERE.parent / "toy.py"
-NPM = os.environ.get("ASYNCFC_TEST_NPM", "")
-WITHOUT_NPM = "ASYNCFC_TEST_NPM does not name a folder with node_modules"
-LIMIT_S = 45.0
-MAKE_ENVIRONMENT_LIMIT_S = 300.0
+LIMIT_S = 60.0
+"""The bound of everything that a client does."""
+ENDS_WITHIN_S = 20.0
 
 Json = dict[str, Any]
+Door = Literal["stdio", "http", "sse"]
+"""How a client reaches the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One gateway's files, and the way to start it so that everything said is kept."""
+    """One gateway's files, and the ways to start it so that everything that clients say is kept."""
 
     folder: Path
     config: Path
 
     @property
+    def gateway(self) -> list[str]:
+        return [sys.executable, "-m", "asyncfc_mcp", "serve", "--config", str(self.config)]
+
+    @property
     def command(self) -> list[str]:
-        gateway = [sys.executable, "-m", "asyncfc_mcp", "serve", "--config", str(self.config)]
-        return [sys.executable, str(HERE / "wiretap.py"), str(self.folder / "tape"), *gateway]
+        """For clients that start it themselves."""
+        return [sys.executable, str(HERE / "wiretap.py"), str(self.folder / "tape"), *self.gateway]
 
     @property
     def env(self) -> dict[str, str]:
         return {**os.environ, "ASYNCFC_STATE_FOLDER": str(self.folder / "state")}
 
-    def said_by(self, who: str) -> list[Json]:
-        """The messages of one side, in order."""
+    @contextmanager
+    def served(self, door: Door) -> Generator[str]:
+        """The URL of a gateway that is there until this is left."""
+        command = [*self.gateway, "--transport", door, "--port", "0"]
+        with subprocess.Popen(command, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            try:
+                with http_wiretap(listening_at(process), self.folder / "tape") as url:
+                    yield url
+            finally:
+                process.terminate()
+                process.wait(ENDS_WITHIN_S)
+
+    @contextmanager
+    def reached(self, door: Door) -> Generator[list[str]]:
+        """What names the gateway to a client: the command that starts it, or the URL of one that runs."""
+        if door == "stdio":
+            yield self.command
+            return
+        with self.served(door) as url:
+            yield [url]
+
+    def said_by_client(self) -> list[Json]:
+        """Its messages, in order."""
         lines = (self.folder / "tape").read_text().splitlines()
-        return [line["message"] for line in map(json.loads, lines) if line["by"] == who]
+        return [line["message"] for line in map(json.loads, lines) if line["by"] == "client"]
+
+
+def listening_at(process: subprocess.Popen[bytes]) -> str:
+    """Where a gateway says that it listens, once it does; whatever it says later is read and forgotten."""
+    assert process.stderr is not None
+    said: list[bytes] = []
+    for line in process.stderr:
+        said.append(line)
+        if b'"listening"' in line:
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            return json.loads(line)["url"]
+    raise AssertionError(b"".join(said).decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,49 +95,21 @@ class Visit:
 
 
 def make_place(folder: Path) -> Place:
-    """A gateway in front of the toy server, where only `started` waits for something: the end of `destroy`."""
+    """A gateway in front of two small servers, where only `started` waits for something: the end of `destroy`."""
     tools: Json = {name: {"reads": [], "writes": []} for name in ("echo", "add", "hold", "release")}
+    tools["add"]["inline_wait_s"] = 20  # it may belong to a step whose second is used up, on a machine that is busy
     tools |= {"destroy": {"writes": ["it"]}, "started": {"reads": ["it"]}}
     toy = {"command": sys.executable, "args": [str(TOY)], "asyncfc": {"prefix": "", "tools": tools}}
+    shelf = {"command": sys.executable, "args": [str(HERE / "shelf.py")], "asyncfc": {"prefix": ""}}
     config = folder / "config.json"
-    config.write_text(json.dumps({"mcpServers": {"toy": toy}, "asyncfc": {"inline_wait_s": 0.5}}))
+    config.write_text(json.dumps({"mcpServers": {"toy": toy, "shelf": shelf}, "asyncfc": {"inline_wait_s": 1}}))
     return Place(folder, config)
 
 
-def visit(place: Place, client: list[str]) -> Visit:
+def visit(place: Place, client: Sequence[str], door: Door) -> Visit:
     """Let a client play the scenario."""
-    finished = subprocess.run(
-        [*client, *place.command], env=place.env, capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
+    with place.reached(door) as where:
+        command = [*client, door, *where]
+        finished = subprocess.run(command, env=place.env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert finished.returncode == 0, finished.stderr[-3000:]
-    return Visit(json.loads(finished.stdout), place.said_by("client"))
-
-
-def python_sdk_1() -> str:
-    """The interpreter that has the Python SDK 1.x; made once and kept where ASYNCFC_TEST_CLIENTS says."""
-    kept = os.environ.get("ASYNCFC_TEST_CLIENTS")
-    if not kept:
-        pytest.skip("ASYNCFC_TEST_CLIENTS names no folder in which to keep the environments of other clients")
-    home = Path(kept, "python-sdk-1")
-    python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
-    if not (home / "ready").exists():
-        venv.create(home, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "mcp<2"]
-        subprocess.run(install, check=True, capture_output=True, timeout=MAKE_ENVIRONMENT_LIMIT_S)
-        (home / "ready").touch()
-    return str(python)
-
-
-def typescript_sdk() -> list[str]:
-    if not NPM:
-        pytest.skip(WITHOUT_NPM)
-    return ["node", str(HERE / "typescript_sdk.mjs")]
-
-
-CLIENTS: dict[str, Callable[[], list[str]]] = {
-    "python-sdk-2-legacy": lambda: [sys.executable, str(HERE / "python_sdk_2.py"), "legacy"],
-    "python-sdk-2-auto": lambda: [sys.executable, str(HERE / "python_sdk_2.py"), "auto"],
-    "python-sdk-1": lambda: [python_sdk_1(), str(HERE / "python_sdk_1.py")],
-    "typescript-sdk-1": typescript_sdk,
-}
-"""How each client is started; the command of the gateway follows."""
+    return Visit(json.loads(finished.stdout), place.said_by_client())

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import anyio
 
-from tests.fidelity.recording import Door, Era, Recording, connected, filled, record, steadied
+from tests.fidelity.doors import Door, Era, connected
+from tests.fidelity.recording import Recording, filled, record, steadied
 from tests.fidelity.servers import RealServer
 
 Mode = Literal["auto", "sync", "structured"]
@@ -59,16 +60,16 @@ async def record_all(servers: Iterable[RealServer], home: Path) -> dict[Side, Re
 
     async def directly(server: RealServer, era: Era) -> None:
         async with turns:
-            folder = _folder(server, home / f"direct-{era}-none")
+            folder = folder_of(server, home / f"direct-{era}-none")
             async with connected(server.command(folder), era, env=server.env(folder)) as door:
                 recordings[Side(server.name, era, None)] = await _record(server, door, folder)
 
     async def behind(mode: Mode, era: Era) -> None:
         async with turns:
             place = home / f"{mode}-{era}-gateway"
-            folders = {server.name: _folder(server, place) for server in chosen}
+            folders = {server.name: folder_of(server, place) for server in chosen}
             config = place / "config.json"
-            config.write_text(json.dumps(_document(chosen, folders, mode)))
+            config.write_text(json.dumps(document_of(chosen, folders, mode)))
             env = {"ASYNCFC_STATE_FOLDER": str(place / "state")}
             async with connected(gateway_command(config), era, env=env, errors=place / "log") as door:
                 for server in chosen:
@@ -84,14 +85,16 @@ async def record_all(servers: Iterable[RealServer], home: Path) -> dict[Side, Re
     return recordings
 
 
-def _folder(server: RealServer, place: Path) -> Path:
+def folder_of(server: RealServer, place: Path) -> Path:
+    """A folder of its own for one server, with all that it needs."""
     folder = place / server.name
     folder.mkdir(parents=True)
     server.prepare(folder)
     return folder
 
 
-def _document(servers: Iterable[RealServer], folders: Mapping[str, Path], mode: Mode) -> dict[str, Any]:
+def document_of(servers: Iterable[RealServer], folders: Mapping[str, Path], mode: Mode) -> dict[str, Any]:
+    """The configuration of a gateway in front of these."""
     entries: dict[str, Any] = {}
     for server in servers:
         program, *arguments = server.command(folders[server.name])

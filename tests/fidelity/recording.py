@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import anyio
-import mcp_types as types
-from mcp import Client, MCPError
-from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.shared.message import SessionMessage
+from mcp import MCPError
 
-LIMIT_S = 20.0
-"""The bound of everything that could hang."""
-
-Era = Literal["legacy", "auto"]
-Json = dict[str, Any]
+from tests.fidelity.doors import LIMIT_S, Door, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,69 +55,6 @@ class Recording:
     answers: tuple[Answer, ...]
     answers_to_converted: Mapping[int, Answer]
     """By the position of the call: the answer to its arguments in their converted form."""
-
-
-@dataclass(slots=True)
-class Tape:
-    """The last answer to each kind of request, as it came over the wire."""
-
-    asked: dict[types.RequestId, str] = field(default_factory=dict[types.RequestId, str])
-    answered: dict[str, Json] = field(default_factory=dict[str, Json])
-
-    def note_sent(self, message: types.JSONRPCMessage) -> None:
-        if isinstance(message, types.JSONRPCRequest):
-            self.asked[message.id] = message.method
-
-    def note_received(self, message: types.JSONRPCMessage) -> None:
-        if isinstance(message, types.JSONRPCResponse | types.JSONRPCError) and message.id is not None:
-            wire = message.model_dump(mode="json", by_alias=True, exclude_unset=True)
-            self.answered[self.asked[message.id]] = {key: wire[key] for key in ("result", "error") if key in wire}
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """A connected client, and the tape of its connection."""
-
-    client: Client
-    tape: Tape
-
-
-@asynccontextmanager
-async def connected(
-    command: Sequence[str], era: Era, *, env: Mapping[str, str] | None = None, errors: Path | None = None
-) -> AsyncGenerator[Door]:
-    """An SDK client of a server that is started for it; nothing of the server's is left afterwards."""
-    parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env={**os.environ, **(env or {})})
-    tape = Tape()
-    with (errors or Path(os.devnull)).open("w") as errlog:
-        async with Client(_taped(stdio_client(parameters, errlog=errlog), tape), mode=era) as client:
-            yield Door(client, tape)
-
-
-@asynccontextmanager
-async def _taped(transport: Any, tape: Tape) -> AsyncGenerator[Any]:
-    """The transport with every message noted."""
-    async with transport as (read, write), anyio.create_task_group() as tasks:
-        to_client, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-        outgoing, from_client = anyio.create_memory_object_stream[SessionMessage](0)
-        tasks.start_soon(_pump, read, to_client, tape.note_received)
-        tasks.start_soon(_pump, from_client, write, tape.note_sent)
-        try:
-            yield incoming, outgoing
-        finally:
-            incoming.close()
-            outgoing.close()
-            tasks.cancel_scope.cancel()
-
-
-async def _pump(source: Any, sink: Any, note: Callable[[types.JSONRPCMessage], None]) -> None:
-    # the client goes first when it is done, and what still comes then is for nobody
-    async with source, sink:
-        async for item in source:
-            if isinstance(item, SessionMessage):
-                note(item.message)
-            with suppress(anyio.BrokenResourceError):
-                await sink.send(item)
 
 
 async def record(door: Door, calls: Sequence[Call], name_of: Callable[[str], str]) -> Recording:
@@ -187,26 +115,27 @@ def steadied(recording: Recording, folder: Path) -> Recording:
     """The recording without what differs between any two: its own folder and every moment."""
 
     def steady(answer: Answer) -> Answer:
-        return replace(answer, body=_steady(answer.body, folder), complaint=_steady(answer.complaint, folder))
+        return replace(answer, body=steady_text(answer.body, folder), complaint=steady_text(answer.complaint, folder))
 
     return Recording(
-        _steady(recording.introduction, folder),
-        _steady(recording.listing, folder),
+        steady_text(recording.introduction, folder),
+        steady_text(recording.listing, folder),
         tuple(map(steady, recording.answers)),
         {position: steady(answer) for position, answer in recording.answers_to_converted.items()},
     )
 
 
-def _steady(value: Any, folder: Path) -> Any:
+def steady_text(value: Any, folder: Path) -> Any:
+    """The JSON without the folder and every moment."""
     if isinstance(value, str):
         text = value.replace(str(folder), "<folder>")
         for pattern in (_MOMENT, _JAVASCRIPT_MOMENT, _CLOCK):
             text = pattern.sub("<moment>", text)
         return text
     if isinstance(value, list):
-        return [_steady(item, folder) for item in cast("list[Any]", value)]
+        return [steady_text(item, folder) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {key: _steady(_readable(key, item), folder) for key, item in cast("Json", value).items()}
+        return {key: steady_text(_readable(key, item), folder) for key, item in cast("Json", value).items()}
     return value
 
 

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tests.fidelity.doors import Era
 from tests.fidelity.gateways import MODES, Mode
-from tests.fidelity.recording import Call, Era
+from tests.fidelity.recording import Call
+from tests.fidelity.surfaces import Step
 
 Json = dict[str, Any]
-Kind = Literal["introduction", "listing", "tool", "answer"]
+Kind = Literal["introduction", "listing", "tool", "answer", "list", "step"]
 
 OWN_TOOLS = ["await_future", "get_future", "cancel_future", "list_futures"]
 TOKEN = {"type": "string", "pattern": "^fut_"}
@@ -44,6 +46,7 @@ class Pair:
     call: Call | None = None
     direct_when_converted: Json | None = None
     """The direct answer to the arguments as the gateway converts them."""
+    step: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The real servers that fidelity is measured on, how each is started, and the fixed set of calls that each gets."""
+"""The servers that fidelity is measured on, how each is started, and the fixed set of calls that each gets."""
 
 from __future__ import annotations
 
@@ -226,4 +226,29 @@ TIME = RealServer(
     ),
 )
 
-SERVERS = (FILESYSTEM, MEMORY, EVERYTHING, GIT, TIME)
+FETCH = RealServer(
+    name="fetch",
+    command=lambda _: [sys.executable, "-m", "mcp_server_fetch"],
+    calls=(
+        Call("fetch", {"url": "http://127.0.0.1:1/"}),
+        Call("fetch", {"url": "http://127.0.0.1:1/", "max_length": "5", "raw": True}),
+        Call("fetch", {"url": "nonsense"}),
+        Call("fetch", {}),
+        Call("no_such_tool"),
+    ),
+)
+
+GALLERY = RealServer(
+    name="gallery",
+    command=lambda _: [sys.executable, str(Path(__file__).with_name("gallery.py"))],
+    calls=(
+        Call("show", {}),
+        Call("show"),
+        Call("panel", {"size": 3}),
+        Call("panel", {}),
+        Call("report", {}),
+        Call("say", {}, with_progress=True),
+    ),
+)
+
+SERVERS = (FILESYSTEM, MEMORY, EVERYTHING, GIT, TIME, FETCH, GALLERY)

@@ -13,7 +13,8 @@ import anyio
 import pytest
 
 from tests.fidelity.gateways import ERAS, MODES, Mode, Side, gateway_command, record_all
-from tests.fidelity.recording import Answer, Era, Recording, connected
+from tests.fidelity.doors import Era, connected
+from tests.fidelity.recording import Answer, Recording
 from tests.fidelity.rules import RULES, SERVER_INFO, Pair, Rule
 from tests.fidelity.servers import EVERYTHING, NPM, SERVERS, WITHOUT_NPM, RealServer, npm_server
 

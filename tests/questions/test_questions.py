@@ -270,7 +270,7 @@ async def test_a_waiting_call_gets_the_log_messages_of_its_server(era: Era) -> N
 
     options = {"logging_callback": hear, **({"log_level": "info"} if era == "auto" else {})}
     async with running(era=era, client_options=options) as gateway:
-        assert await gateway.text("say", level="info", data="working", count=2) == "said"
+        assert await gateway.text("log_messages", level="info", data="working", count=2) == "said"
         with anyio.fail_after(LIMIT_S):
             while len(heard) < 2:
                 await anyio.lowlevel.checkpoint()

@@ -1,0 +1,45 @@
+"""Whether what a server asks can be put to its user's client at all: what is no question would break the asking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from mcp_types.methods import validate_server_result
+from pydantic import ValidationError
+
+from asyncfc_mcp.downstream.claims import Claims
+from asyncfc_mcp.downstream.outcome import InputRefused
+
+_REVISION = "2026-07-28"
+_LONGEST_NAME = 80
+
+
+def check_question(claims: Claims, request: object) -> None:
+    """See that the client of these claims can be asked that: a `{"method": …, "params": …}` of the wire.
+
+    Raises:
+        InputRefused: it is malformed, or the client does not say that it can answer it.
+    """
+    if not isinstance(request, Mapping):
+        raise InputRefused("the server asks for something that is no request")
+    asked = cast("Mapping[str, Any]", request)
+    method, params = asked.get("method"), asked.get("params") or {}
+    if not isinstance(method, str):
+        raise InputRefused("the server asks for something without a method")
+    name = method[:_LONGEST_NAME]
+    if not isinstance(params, Mapping) or not isinstance(params.get("_meta"), Mapping | None):  # pyright: ignore[reportUnknownMemberType]
+        raise InputRefused(f"{name} of the server is malformed: its params or their _meta are no object")
+    if not claims.can_answer(method, cast("Mapping[str, Any]", params)):
+        raise InputRefused(f"the client behind the call cannot answer {name}")
+    if claims.era == "modern":
+        _check_as_result(name, asked)
+
+
+def _check_as_result(name: str, request: Mapping[str, Any]) -> None:
+    """A modern client gets it in the result of its own request, which must not be refused for it on its way out."""
+    result = {"resultType": "input_required", "inputRequests": {"asked": request}}
+    try:
+        validate_server_result("tools/call", _REVISION, result)
+    except ValidationError:
+        raise InputRefused(f"{name} of the server is malformed: its params are not those of {_REVISION}") from None
