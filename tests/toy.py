@@ -67,6 +67,7 @@ TOOLS = [
     tool("cancelled", {"readOnlyHint": True}),
     tool("ask", method=STRING, params={"type": "object"}, gate={**STRING, "default": ""}),
     tool("ask_when_cancelled", {"destructiveHint": True}, key=STRING),
+    tool("complete_elicitation", elicitation=STRING),
     tool("claimed", {"readOnlyHint": True}),
     tool("log_messages", level=STRING, data=STRING, count={"type": "integer", "default": 1}),
     tool("change_tools"),
@@ -222,6 +223,10 @@ class Toy:
         for number in range(count):
             send({"method": "notifications/message", "params": {"level": level, "data": f"{data} {number}"}})
         return "said"
+
+    def do_complete_elicitation(self, elicitation: str, **_: Any) -> Any:
+        send({"method": "notifications/elicitation/complete", "params": {"elicitationId": elicitation}})
+        return "completed"
 
     def do_change_tools(self, **_: Any) -> Any:
         self.tools.append(tool(f"new_{len(self.tools)}"))

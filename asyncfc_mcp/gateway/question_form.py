@@ -24,11 +24,14 @@ def check_question(claims: Claims, request: object) -> None:
     if not isinstance(request, Mapping):
         raise InputRefused("the server asks for something that is no request")
     asked = cast("Mapping[str, Any]", request)
-    method, params = asked.get("method"), asked.get("params") or {}
+    method: object = asked.get("method")
+    params: object = asked.get("params") or {}
     if not isinstance(method, str):
         raise InputRefused("the server asks for something without a method")
     name = method[:_LONGEST_NAME]
-    if not isinstance(params, Mapping) or not isinstance(params.get("_meta"), Mapping | None):  # pyright: ignore[reportUnknownMemberType]
+    if not isinstance(params, Mapping) or not isinstance(
+        cast("Mapping[str, Any]", params).get("_meta"), Mapping | None
+    ):
         raise InputRefused(f"{name} of the server is malformed: its params or their _meta are no object")
     if not claims.can_answer(method, cast("Mapping[str, Any]", params)):
         raise InputRefused(f"the client behind the call cannot answer {name}")

@@ -50,6 +50,8 @@ _EVENTS: dict[Kind, ServerEvent] = {
     "resources": ResourcesListChanged(),
 }
 _UPDATED = "notifications/resources/updated"
+_ELICITED = "notifications/elicitation/complete"
+"""What a URL led to is done; only revisions with a handshake have it."""
 
 log = structlog.get_logger()
 
@@ -157,9 +159,13 @@ class Changes:
             if self._gateway.table.find(subscriber.caller, future.token) is future:
                 subscriber.tell(subscriber.uri)
 
-    def _on_notification(self, server: str, _: Sequence[Future], method: str, params: Mapping[str, Any] | None) -> None:
+    def _on_notification(
+        self, server: str, futures: Sequence[Future], method: str, params: Mapping[str, Any] | None
+    ) -> None:
         if method == _UPDATED:
             self.updated(server, str((params or {}).get("uri")))
+        elif method == _ELICITED:
+            self._sessions.pass_on({future.caller.scope for future in futures}, method, params or {})
 
     # Subscriptions of sessions
 

@@ -9,8 +9,9 @@ from mcp.server.connection import allowed_log_levels
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types import Notification, ServerNotification
 from mcp_types import Request as WireRequest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.server.doorway import Context, is_modern
 from asyncfc_mcp.server.sessions import LEVELS, Session, client_faults
 
@@ -60,6 +61,9 @@ class ContextRequester:
         """Put a request of a server to a legacy client, in the course of this one of its own."""
         request = RawRequest(method=method, params=dict(params or {}))
         metadata = ServerMessageMetadata(related_request_id=self._context.request_id)
-        with client_faults(method, timeout_s):
-            result = await self._context.session.send_request(request, RawResult, timeout_s, metadata)  # pyright: ignore[reportArgumentType]
+        try:
+            with client_faults(method, timeout_s):
+                result = await self._context.session.send_request(request, RawResult, timeout_s, metadata)  # pyright: ignore[reportArgumentType]
+        except ValidationError:  # its text would quote what the user typed
+            raise InputRefused(f"what the client answered to {method} is not an answer to it") from None
         return result.model_dump()

@@ -99,6 +99,8 @@ def shown_tool(
     """The tool as clients see it."""
     meta: Json = tool.get("_meta") or {}
     shown: Json = {**tool, "name": name, "_meta": {**meta, TOOL_META_KEY: {"server": server, "name": tool["name"]}}}
+    if (tool.get("execution") or {}).get("taskSupport") == "required":
+        del shown["execution"]  # the gateway makes that task; clients told of it refuse to call the tool without one
     if mode == "sync":
         return shown
     own = own_arguments(tool, mode=mode, wait_argument=wait_argument, name_argument=name_argument)

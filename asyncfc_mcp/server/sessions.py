@@ -160,16 +160,22 @@ class Sessions:
             self.send(session, method)
 
     def log(self, scopes: Collection[str], params: Mapping[str, Any]) -> None:
-        """Pass a server's log message on to the sessions that these scopes are part of, as far as they want it.
-
-        One that belongs to no call goes to all sessions of the only user there is, if there is but one.
-        """
-        if not scopes and len({session.caller.principal for session in self if not session.caller.is_anonymous}) != 1:
-            return
-        for session in self:
-            is_theirs = any(scope in session.scopes for scope in scopes) if scopes else not session.caller.is_anonymous
-            if is_theirs and session.wants(params.get("level")):
+        """Pass a server's log message on to the sessions that it belongs to, as far as they want it."""
+        for session in self._belonging(scopes):
+            if session.wants(params.get("level")):
                 self.send(session, "notifications/message", dict(params))
+
+    def pass_on(self, scopes: Collection[str], method: str, params: Mapping[str, Any]) -> None:
+        """Pass a server's notification on to the sessions that it belongs to."""
+        for session in self._belonging(scopes):
+            self.send(session, method, dict(params))
+
+    def _belonging(self, scopes: Collection[str]) -> list[Session]:
+        """The sessions that have one of these scopes; without any, all those of the only user, if there is but one."""
+        if scopes:
+            return [session for session in self if any(scope in session.scopes for scope in scopes)]
+        known = [session for session in self if not session.caller.is_anonymous]
+        return known if len({session.caller.principal for session in known}) == 1 else []
 
     def reaches(self, session: str) -> bool:
         """Whether a message outside of any request would reach that session now."""

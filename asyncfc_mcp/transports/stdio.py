@@ -168,6 +168,11 @@ def _parsed(line: bytes, answers: queue.SimpleQueue[bytes | None]) -> SessionMes
     except ValidationError as error:
         fault = str(error.errors(include_url=False, include_input=False)[0]["msg"])
         log.warning("client_message_refused", fault=fault, size_bytes=len(line))
+        asked = _answered_id(line)
+        if asked is not None:
+            # never answered under its id, which may be that of a request of the client's own as well
+            unread = types.ErrorData(code=types.INVALID_REQUEST, message=f"its answer cannot be read: {fault}")
+            return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=asked, error=unread))
         refusal = {"jsonrpc": "2.0", "id": _request_id(line), "error": {"code": _code(fault), "message": fault}}
         answers.put(json.dumps(refusal).encode() + b"\n")
         return None
@@ -188,6 +193,18 @@ def _written(message: types.JSONRPCMessage) -> bytes | None:
 
 def _code(fault: str) -> int:
     return types.PARSE_ERROR if "Invalid JSON" in fault else types.INVALID_REQUEST
+
+
+def _answered_id(line: bytes) -> int | str | None:
+    """The id of the request of ours that a message which cannot be used would answer."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or "method" in message or not message.keys() & {"result", "error"}:
+        return None
+    identity = cast("dict[str, Any]", message).get("id")
+    return identity if isinstance(identity, int | str) else None
 
 
 def _request_id(line: bytes) -> int | str | None:

@@ -96,7 +96,7 @@ RESOURCES: list[Json] = [
         "annotations": SEEN_BY_USERS,
         "_meta": {"example/wall": {"north": True}},
     },
-    {"uri": "gallery://notes", "name": "notes"},
+    {"uri": "gallery://notes", "name": "notes", "exampleUnknown": {"of": "a later revision"}},
     {"uri": PANEL, "name": "panel", "mimeType": APP, "_meta": {"ui": {"prefersBorder": True}}},
     {"uri": "gallery://caf%C3%A9/a%20b?x=1&y=%2F#top", "name": "escaped"},
     {"uri": "gallery://locked", "name": "locked"},
@@ -125,7 +125,7 @@ PROMPTS: list[Json] = [
         ],
         "_meta": {"example/prompt": "warm"},
     },
-    {"name": "blocks"},
+    {"name": "blocks", "exampleUnknown": 1},
     {"name": "asking", "description": "Asks before it answers."},
 ]
 
@@ -334,7 +334,7 @@ class Gallery:
         return tool(request, **arguments)
 
     def do_show(self, _: Request) -> Json:
-        return {"content": blocks(), "_meta": {"example/result": {"a": None}}}
+        return {"content": blocks(), "_meta": {"example/result": {"a": None}}, "exampleMore": 1}
 
     def do_panel(self, _: Request, size: int = 2) -> Json:
         return {"content": [text_block(f"A panel of {size}.")], "structuredContent": {"size": size}}
@@ -381,7 +381,7 @@ def contents(uri: str, request: Request) -> list[Json]:
         meta = {"ui": {"csp": {"connectDomains": ["https://example.org"]}, "prefersBorder": True}}
         return [{"uri": uri, "mimeType": APP, "text": "<p>hi</p>", "_meta": meta}]
     if uri == "gallery://notes":
-        first = {"uri": uri, "mimeType": "text/plain", "text": "ü\r\n\u2028", "_meta": {"example/note": 1}}
+        first = {"uri": uri, "mimeType": "text/plain", "text": "ü\r\n\u2028", "_meta": {"example/note": None}, "exampleUnknown": [1]}
         return [first, {"uri": f"{uri}/2", "text": ""}, {"uri": f"{uri}/3", "mimeType": "image/png", "blob": PIXEL}]
     if uri.startswith("gallery://picture/"):
         return [{"uri": uri, "mimeType": "image/png", "blob": PIXEL}]
@@ -398,7 +398,7 @@ def blocks() -> list[Json]:
     return [
         {"type": "text", "text": "fut_ and ${fut_x}", "annotations": SEEN_BY_USERS, "_meta": {"example/text": 1}},
         {"type": "image", "data": PIXEL, "mimeType": "image/png", "_meta": {"example/image": 1}},
-        {"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav", "annotations": {"priority": 0}},
+        {"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav", "annotations": {"priority": 0}, "exampleUnknown": 1},
         LINK,
         {"type": "resource", "resource": embedded, "annotations": {"audience": ["assistant"]}},
         {"type": "resource", "resource": {"uri": "gallery://picture/1", "mimeType": "image/png", "blob": PIXEL}},

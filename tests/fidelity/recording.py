@@ -144,7 +144,7 @@ def _readable(key: str, value: Any) -> Any:
     if key != "blob" or not isinstance(value, str):
         return value
     try:
-        return {"base64 of": base64.b64decode(value).decode()}
+        return f"base64 of {base64.b64decode(value).decode()}"
     except UnicodeDecodeError:
         return value
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mcp_types.methods import serialize_server_result
+
 from tests.fidelity.doors import Era
 from tests.fidelity.gateways import MODES, Mode
 from tests.fidelity.recording import Call
@@ -32,6 +34,8 @@ LONG_RESULT = re.compile(
 )
 LONG_CHARACTERS = 2_000
 SERVER_INFO = "io.modelcontextprotocol/serverInfo"
+VERSIONS: dict[Era, str] = {"legacy": "2025-11-25", "auto": "2026-07-28"}
+_ENVELOPE = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
 
 
 @dataclass(slots=True)
@@ -124,7 +128,9 @@ def unions(pair: Pair) -> bool:
 
 def execution(pair: Pair) -> bool:
     """Says whether a tool takes part in the tasks of 2025-11-25, which a client of 2026-07-28 does not know."""
-    return pair.era == "auto" and "execution" not in pair.seen and pair.direct.pop("execution", None) is not None
+    is_required = pair.direct.get("execution") == {"taskSupport": "required"}
+    is_gone = "execution" not in pair.seen and (pair.era == "auto" or is_required)
+    return is_gone and pair.direct.pop("execution", None) is not None
 
 
 def no_output_schema(pair: Pair) -> bool:
@@ -211,27 +217,68 @@ def introduces_itself(pair: Pair) -> bool:
 
 
 def speaks_both_eras(pair: Pair) -> bool:
-    asked_for = {"legacy": "2025-11-25", "auto": "2026-07-28"}[pair.era]
+    asked_for = VERSIONS[pair.era]
     assert pair.seen["version"] == asked_for
     found = pair.direct["version"] != asked_for
     pair.seen["version"] = pair.direct["version"]
     return found
 
 
-def only_tools_yet(pair: Pair) -> bool:
+def own_tasks(pair: Pair) -> bool:
+    """Towards clients there are the tasks of the later revision, and none of 2025-11-25."""
+    extensions = pair.seen["capabilities"].pop("extensions", None)
+    assert extensions == ({"io.modelcontextprotocol/tasks": {}} if pair.era == "auto" else None)
+    return pair.direct["capabilities"].pop("tasks", None) is not None or extensions is not None
+
+
+def offers_of_all(pair: Pair) -> bool:
+    """Nothing that a server says it can do is missing."""
     direct, seen = pair.direct["capabilities"], pair.seen["capabilities"]
-    not_yet = [name for name in ("resources", "prompts", "completions", "logging", "tasks") if name in direct]
-    assert not set(not_yet) & set(seen)
-    for name in not_yet:
-        del direct[name]
-    return bool(not_yet)
+    is_wide_enough = all(
+        name in seen and all(seen[name].get(key) == value for key, value in said.items() if value)
+        for name, said in direct.items()
+    )
+    found = direct != seen
+    if is_wide_enough:
+        pair.direct["capabilities"] = seen
+    return is_wide_enough and found
 
 
-def announces_lists(pair: Pair) -> bool:
-    assert pair.seen["capabilities"]["tools"] == {"listChanged": True}
-    found = pair.direct["capabilities"]["tools"] != {"listChanged": True}
-    pair.direct["capabilities"]["tools"] = {"listChanged": True}
+def drives_tasks(pair: Pair) -> bool:
+    if "requires task augmentation" not in _text(_result(pair.direct)) or _result(pair.seen).get("isError"):
+        return False
+    pair.direct["body"] = pair.seen["body"]
+    return True
+
+
+def as_the_sdk_writes(pair: Pair) -> bool:
+    """What the SDK makes of the server's result as it writes it: fields that the revision does not know are gone."""
+    method = pair.step.method if pair.step is not None else "tools/call"
+    version = VERSIONS[pair.era]
+    result = _result(pair.direct)
+    questions: list[Json] = pair.direct.get("questions", [])
+    written = _as_written(method, version, result)
+    asked = [_question_as_written(one, version) for one in questions]
+    found = written != result or asked != questions
+    if result:
+        pair.direct["body"]["result"] = written
+    if questions:
+        pair.direct["questions"] = asked
     return found
+
+
+def _as_written(method: str, version: str, result: Json) -> Json:
+    if not result:
+        return result
+    written = serialize_server_result(method, version, {**_ENVELOPE, **result})
+    return {key: value for key, value in written.items() if key in result}
+
+
+def _question_as_written(question: Json, version: str) -> Json:
+    if version != VERSIONS["auto"]:
+        return question  # before, questions are requests, and go as they are
+    asking = {"resultType": "input_required", "inputRequests": {"": question}}
+    return serialize_server_result("tools/call", version, asking)["inputRequests"][""]
 
 
 NOT_SYNC: tuple[Mode, ...] = ("auto", "structured")
@@ -239,8 +286,8 @@ NOT_SYNC: tuple[Mode, ...] = ("auto", "structured")
 RULES = (
     Rule("introduction", "the gateway is a server of its own; it quotes the others", "introduction", introduces_itself),
     Rule("era", "it speaks both eras, whatever stands behind it", "introduction", speaks_both_eras),
-    Rule("only tools", "resources, prompts and the rest do not pass yet", "introduction", only_tools_yet),
-    Rule("list changes", "servers come and go behind it", "introduction", announces_lists),
+    Rule("own tasks", "it drives the tasks of servers, and has some of its own", "introduction", own_tasks),
+    Rule("offers of all", "one introduction for all servers, which come and go", "introduction", offers_of_all),
     Rule("listing envelope", "belongs to the connection", "listing", envelope),
     Rule("own tools", "futures need tools of their own", "listing", own_tools),
     Rule("other servers", "one list for all of them", "listing", other_servers),
@@ -250,10 +297,12 @@ RULES = (
     Rule("lesson", "a model must know what a token is", "tool", lesson, NOT_SYNC),
     Rule("own arguments", "`_wait_s` and `_as` belong to the call, not to the tool", "tool", own_arguments, NOT_SYNC),
     Rule("unions", "a token must be valid where a value is", "tool", unions, NOT_SYNC),
-    Rule("execution", "the era of the connection has no such field", "tool", execution),
+    Rule("execution", "clients refuse to call a tool that requires a task, which the gateway makes", "tool", execution),
     Rule("no output schema", "a token is no instance of it", "tool", no_output_schema, ("auto",)),
     Rule("wider output schema", "as a union, a token is one", "tool", wider_output_schema, ("structured",)),
+    Rule("as the SDK writes", "it knows the fields of each revision alone", "answer", as_the_sdk_writes),
     Rule("answer envelope", "belongs to the connection", "answer", envelope),
+    Rule("drives tasks", "a client need not know that a tool requires a task", "answer", drives_tasks),
     Rule(
         "unknown tool",
         "no server has it, so the gateway says so, with the name it was asked for",

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, InputRequiredResult
+from mcp_types import CallToolResult, ElicitCompleteNotification, InputRequiredResult
 
 from tests.harness import FREE, LIMIT_S, Era, GatewayClient, running, text_of, toy
 from tests.questions.support import FORM, RED, User, asking
@@ -275,3 +275,19 @@ async def test_a_waiting_call_gets_the_log_messages_of_its_server(era: Era) -> N
             while len(heard) < 2:
                 await anyio.lowlevel.checkpoint()
         assert heard == ["working 0", "working 1"]
+
+
+async def test_a_client_is_told_that_what_a_url_led_to_is_done() -> None:
+    told: list[str] = []
+    was_told = anyio.Event()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ElicitCompleteNotification):
+            told.append(message.params.elicitation_id)
+            was_told.set()
+
+    async with running(era="legacy", message_handler=hear) as gateway:
+        await gateway.call("complete_elicitation", elicitation="e1")
+        with anyio.fail_after(LIMIT_S):
+            await was_told.wait()
+        assert told == ["e1"]
