@@ -1,7 +1,8 @@
 """Which call a server means when it asks or tells something outside of an answer.
 
-A request of a legacy server does not say which call it belongs to. One running call: that one. Several of one scope:
-its user is asked. Several scopes: nobody may be asked, since the answer could be a stranger's.
+A request of a legacy server does not say which call it belongs to. One running call, or one request that is passed on
+without a call: that one. Several of one scope: its user is asked. Several scopes: nobody may be asked, since the answer
+could be a stranger's.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Attribution:
                 key = f"{method.partition('/')[0]}_{secrets.token_hex(4)}"
                 responses = await self._questions.ask(asking, {key: {"method": method, "params": params or {}}})
                 return responses[key]
+            if len(owners) == 1 and isinstance(owners[0], Requester):
+                return await owners[0].ask(method, params, self._questions.timeout_s)
             if self.answer_outside is not None and not owners:
                 return await self.answer_outside(server, method, params)
         except (InputRefused, ClientGone) as refusal:

@@ -111,7 +111,7 @@ class Questions:
 
     def __init__(self, runner: Runner, *, timeout_s: float) -> None:
         self._runner = runner
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._open: dict[str, Question] = {}
         self._waiters: dict[anyio.CancelScope, Waiter] = {}
         self._tasks: TaskGroup | None = None
@@ -136,12 +136,12 @@ class Questions:
         for request in requests.values():
             for future in asking:
                 check_question(future.caller.claims, request)
-        question = Question(tuple(asking), requests, time.monotonic() + self._timeout_s)
-        with self._opened(question), anyio.move_on_after(self._timeout_s) as patience:
+        question = Question(tuple(asking), requests, time.monotonic() + self.timeout_s)
+        with self._opened(question), anyio.move_on_after(self.timeout_s) as patience:
             self._offer(question)
             await question.closed.wait()
         if patience.cancelled_caught:
-            raise InputRefused(f"nobody answered within {self._timeout_s:g} s")
+            raise InputRefused(f"nobody answered within {self.timeout_s:g} s")
         if question.refusal is not None:
             raise question.refusal
         return question.responses
@@ -216,17 +216,31 @@ class Questions:
 
         The time in which this client is being asked does not count, within `longest_s`.
         """
+        asked: dict[Question, anyio.CancelScope] = {}
+        try:
+            return await self._wait(waiter, is_over, wait_s, longest_s, asked)
+        except anyio.get_cancelled_exc_class():
+            self._take_back(waiter, asked.values())
+            raise
+
+    async def _wait(
+        self,
+        waiter: Waiter,
+        is_over: Callable[[], Awaitable[None]],
+        wait_s: float,
+        longest_s: float,
+        asked: dict[Question, anyio.CancelScope],
+    ) -> tuple[Question, ...]:
         began_at = now = time.monotonic()
         ends_at = began_at + wait_s
         requester = waiter.requester
-        asked: list[Question] = []
         while True:
             for question in self._concerning(waiter) if requester is not None else ():
                 if requester is None or requester.shows_questions:
                     return self._concerning(waiter)
                 if question not in asked:
-                    asked.append(question)
                     self._begin(question, requester.ask)
+                    asked[question] = question.asking
             is_asking = any(not question.closed.is_set() for question in asked)
             until = began_at + longest_s if is_asking else ends_at
             is_woken = await self._woken(waiter, is_over, until - now)
@@ -235,6 +249,13 @@ class Questions:
                 ends_at = min(ends_at + now - before, began_at + longest_s)
             if not is_woken:
                 return ()
+
+    def _take_back(self, waiter: Waiter, asking: Iterable[anyio.CancelScope]) -> None:
+        """A request broke off in the course of which its client was asked: unless that can be reached, ask others."""
+        session, channel = waiter.caller.session, self.back_channel
+        if session is None or channel is None or not channel.reaches(session):
+            for scope in asking:
+                scope.cancel()
 
     async def _woken(self, waiter: Waiter, is_over: Callable[[], Awaitable[None]], wait_s: float) -> bool:
         """Whether a question, and neither the end nor the time, has ended this wait."""

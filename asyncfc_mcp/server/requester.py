@@ -12,7 +12,7 @@ from mcp_types import Request as WireRequest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from asyncfc_mcp.downstream.outcome import InputRefused
-from asyncfc_mcp.server.doorway import Context, is_modern
+from asyncfc_mcp.server.doorway import Context, claims_of, is_modern
 from asyncfc_mcp.server.sessions import LEVELS, Session, client_faults
 
 
@@ -59,6 +59,8 @@ class ContextRequester:
 
     async def ask(self, method: str, params: Mapping[str, Any] | None, timeout_s: float) -> dict[str, Any]:
         """Put a request of a server to a legacy client, in the course of this one of its own."""
+        if not claims_of(self._context).can_answer(method, params):
+            raise InputRefused(f"the client cannot answer {method}")
         request = RawRequest(method=method, params=dict(params or {}))
         metadata = ServerMessageMetadata(related_request_id=self._context.request_id)
         try:

@@ -99,7 +99,8 @@ def shown_tool(
     """The tool as clients see it."""
     meta: Json = tool.get("_meta") or {}
     shown: Json = {**tool, "name": name, "_meta": {**meta, TOOL_META_KEY: {"server": server, "name": tool["name"]}}}
-    if (tool.get("execution") or {}).get("taskSupport") == "required":
+    execution: Json = tool.get("execution") or {}
+    if execution.get("taskSupport") == "required":
         del shown["execution"]  # the gateway makes that task; clients told of it refuse to call the tool without one
     if mode == "sync":
         return shown

@@ -44,9 +44,11 @@ class Script:
     """What one client saw of one server."""
 
     lists: Mapping[str, Json]
-    """By the method that asks for each; behind a gateway those of all its servers."""
+    """By the method that asks for each, before any step; behind a gateway those of all its servers."""
     seen: tuple[Json, ...]
     """One for each step."""
+    lists_later: Mapping[str, Json]
+    """After the last step."""
 
 
 async def record_crossings(servers: Iterable[RealServer], home: Path) -> dict[Crossing, Script]:
@@ -110,9 +112,11 @@ async def _record(
     if lists is None:
         lists = await record_lists(door)
     seen = await record_steps(door, SCRIPTS[server.name], translated)
+    later = await record_lists(door)
     return Script(
-        {method: steady_text(one, folder) for method, one in lists.items()},
+        steady_text(lists, folder),
         tuple(steady_text(json.loads(json.dumps(asdict(one))), folder) for one in seen),
+        steady_text(later, folder),
     )
 
 

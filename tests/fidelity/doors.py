@@ -58,6 +58,8 @@ class Tape:
                 if result.get("resultType") == "input_required":
                     self.questions.extend(result["inputRequests"].values())
                 self.answered[self.asked[message.id]] = {key: wire[key] for key in ("result", "error") if key in wire}
+            case _:  # an error that answers nothing
+                pass
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for notifications, as long as it takes."""

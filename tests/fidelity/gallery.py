@@ -12,157 +12,25 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tests.fidelity.exhibits import (
+    APP,
+    BLOCKS,
+    INFO,
+    INTRODUCTION,
+    PANEL,
+    PIXEL,
+    PROMPTS,
+    QUESTIONS,
+    RESOURCES,
+    TEMPLATES,
+    TOOLS,
+)
+
 Json = dict[str, Any]
 
 NAMESPACE = "io.modelcontextprotocol/"
 SUBSCRIPTION_KEY = f"{NAMESPACE}subscriptionId"
 LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-ICONS = [
-    {"src": "https://example.org/frame.png", "mimeType": "image/png", "sizes": ["48x48", "96x96"], "theme": "dark"},
-    {"src": f"data:image/png;base64,{PIXEL}"},
-]
-SEEN_BY_USERS = {"audience": ["user"], "priority": 0.25, "lastModified": "2026-01-02T03:04:05Z"}
-PANEL = "ui://gallery/panel"
-APP = "text/html;profile=mcp-app"
-LINK = {
-    "type": "resource_link",
-    "uri": "gallery://picture/1",
-    "name": "one",
-    "title": "The first",
-    "icons": ICONS,
-    "size": 70,
-    "mimeType": "image/png",
-    "annotations": SEEN_BY_USERS,
-    "_meta": {"example/link": None},
-}
-
-INTRODUCTION = {
-    "capabilities": {
-        "tools": {"listChanged": True},
-        "resources": {"subscribe": True, "listChanged": True},
-        "prompts": {"listChanged": True},
-        "completions": {},
-    },
-    "instructions": "Touch nothing but the pictures.",
-}
-INFO = {
-    "name": "gallery",
-    "title": "A gallery",
-    "version": "1",
-    "description": "Pictures and more.",
-    "websiteUrl": "https://example.org/gallery",
-    "icons": ICONS,
-}
-
-ANYTHING: Json = {"type": "object", "properties": {}}
-TOOLS: list[Json] = [
-    {
-        "name": "show",
-        "title": "Show all",
-        "description": "Every kind of block.",
-        "inputSchema": ANYTHING,
-        "icons": ICONS,
-        "annotations": {"title": "Show", "readOnlyHint": True, "openWorldHint": False},
-        "_meta": {"example/tool": {"depth": [1, None]}},
-    },
-    {
-        "name": "panel",
-        "title": "A panel",
-        "description": "A tool with an app.",
-        "inputSchema": {"type": "object", "properties": {"size": {"type": "integer"}}},
-        "outputSchema": {"type": "object", "properties": {"size": {"type": "integer"}}, "required": ["size"]},
-        "_meta": {"ui": {"resourceUri": PANEL, "visibility": ["model", "app"]}},
-    },
-    {"name": "say", "description": "Says something at three levels, and how far it is.", "inputSchema": ANYTHING},
-    {"name": "touch", "description": "Changes a resource.", "inputSchema": {"type": "object", "properties": {"uri": {}}}},
-    {
-        "name": "ask",
-        "description": "Asks the user.",
-        "inputSchema": {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]},
-    },
-    {"name": "report", "description": "What came with the request.", "inputSchema": ANYTHING},
-    {"name": "grow", "description": "Every list gets longer.", "inputSchema": ANYTHING},
-]
-RESOURCES: list[Json] = [
-    {
-        "uri": "gallery://picture/1",
-        "name": "one",
-        "title": "The first picture",
-        "description": "Small.",
-        "mimeType": "image/png",
-        "icons": ICONS,
-        "size": 70,
-        "annotations": SEEN_BY_USERS,
-        "_meta": {"example/wall": {"north": True}},
-    },
-    {"uri": "gallery://notes", "name": "notes", "exampleUnknown": {"of": "a later revision"}},
-    {"uri": PANEL, "name": "panel", "mimeType": APP, "_meta": {"ui": {"prefersBorder": True}}},
-    {"uri": "gallery://caf%C3%A9/a%20b?x=1&y=%2F#top", "name": "escaped"},
-    {"uri": "gallery://locked", "name": "locked"},
-]
-TEMPLATES: list[Json] = [
-    {
-        "uriTemplate": "gallery://picture/{number}",
-        "name": "picture",
-        "title": "Any picture",
-        "icons": ICONS,
-        "mimeType": "image/png",
-        "annotations": {"priority": 1},
-        "_meta": {"example/template": 1},
-    },
-    {"uriTemplate": "gallery://search{?q,page}", "name": "search", "description": "Finds."},
-]
-PROMPTS: list[Json] = [
-    {
-        "name": "describe",
-        "title": "Describe a picture",
-        "description": "In words.",
-        "icons": ICONS,
-        "arguments": [
-            {"name": "picture", "title": "Which", "description": "Its number.", "required": True},
-            {"name": "tone"},
-        ],
-        "_meta": {"example/prompt": "warm"},
-    },
-    {"name": "blocks", "exampleUnknown": 1},
-    {"name": "asking", "description": "Asks before it answers."},
-]
-
-FORM = {
-    "message": "Which colour?",
-    "requestedSchema": {
-        "type": "object",
-        "properties": {"name": {"type": "string", "title": "Name", "default": "red"}},
-        "required": ["name"],
-    },
-}
-QUESTIONS: dict[str, dict[str, Json]] = {
-    "form": {"colour": {"method": "elicitation/create", "params": {"mode": "form", **FORM}}},
-    "plain form": {"colour": {"method": "elicitation/create", "params": FORM}},
-    "url": {
-        "door": {
-            "method": "elicitation/create",
-            "params": {"mode": "url", "message": "Sign in.", "url": "https://example.org/x", "elicitationId": "e1"},
-        }
-    },
-    "sampling": {
-        "model": {
-            "method": "sampling/createMessage",
-            "params": {
-                "messages": [{"role": "user", "content": {"type": "text", "text": "Capital of France?"}}],
-                "systemPrompt": "Be short.",
-                "maxTokens": 5,
-                "temperature": 0.5,
-                "stopSequences": ["."],
-                "modelPreferences": {"hints": [{"name": "small"}], "speedPriority": 1},
-                "metadata": {"example": [1]},
-            },
-        }
-    },
-    "roots": {"roots": {"method": "roots/list", "params": {}}},
-}
-QUESTIONS["both"] = QUESTIONS["form"] | QUESTIONS["sampling"]
 
 
 class Fault(Exception):
@@ -241,7 +109,7 @@ class Gallery:
 
     def on_initialize(self, request: Request) -> Json:
         self.claimed = request.params["capabilities"]
-        capabilities = {**INTRODUCTION["capabilities"], "logging": {}}  # pyright: ignore[reportGeneralTypeIssues]
+        capabilities: Json = {**INTRODUCTION["capabilities"], "logging": {}}
         return {**INTRODUCTION, "capabilities": capabilities, "protocolVersion": "2025-11-25", "serverInfo": INFO}
 
     def on_server_discover(self, _: Request) -> Json:
@@ -285,14 +153,16 @@ class Gallery:
     def on_subscriptions_listen(self, request: Request) -> None:
         wanted = self.streams[request.identity] = request.params["notifications"]
         stamp = {SUBSCRIPTION_KEY: request.identity}
-        send({"method": "notifications/subscriptions/acknowledged", "params": {"notifications": wanted, "_meta": stamp}})
+        params = {"notifications": wanted, "_meta": stamp}
+        send({"method": "notifications/subscriptions/acknowledged", "params": params})
 
-    def tell(self, method: str, params: Json, is_wanted: Callable[[Json], bool]) -> None:
+    def tell_changed(self, kind: str) -> None:
+        method = f"notifications/{kind}/list_changed"
         if self.claimed is not None:
-            send({"method": method, "params": params} if params else {"method": method})
+            send({"method": method})
         for identity, wanted in list(self.streams.items()):
-            if is_wanted(wanted):
-                send({"method": method, "params": {**params, "_meta": {SUBSCRIPTION_KEY: identity}}})
+            if wanted.get(f"{kind}ListChanged"):
+                send({"method": method, "params": {"_meta": {SUBSCRIPTION_KEY: identity}}})
 
     # Prompts, completions, levels
 
@@ -306,7 +176,7 @@ class Gallery:
             case "describe":
                 raise Fault(-32602, "picture is missing", {"missing": ["picture"]})
             case "blocks":
-                return {"messages": [{"role": role, "content": one} for role, one in zip_roles(blocks())]}
+                return {"messages": [{"role": role, "content": one} for role, one in zip_roles(BLOCKS)]}
             case "asking":
                 answers = request.ask("form")
                 if answers is None:
@@ -320,7 +190,8 @@ class Gallery:
         said = [ref.get("name") or ref["uri"], request.params["argument"]["value"], request.params.get("context")]
         if said[1] == "refuse":
             raise Fault(-32603, "No idea", {"tried": 3})
-        return {"completion": {"values": [json.dumps(said), ""], "total": 17, "hasMore": True}, "_meta": {"example/c": 1}}
+        found = {"values": [json.dumps(said), ""], "total": 17, "hasMore": True}
+        return {"completion": found, "_meta": {"example/c": 1}}
 
     def on_logging_setlevel(self, request: Request) -> Json:
         self.level = request.params["level"]
@@ -334,7 +205,7 @@ class Gallery:
         return tool(request, **arguments)
 
     def do_show(self, _: Request) -> Json:
-        return {"content": blocks(), "_meta": {"example/result": {"a": None}}, "exampleMore": 1}
+        return {"content": BLOCKS, "_meta": {"example/result": {"a": None}}, "exampleMore": 1}
 
     def do_panel(self, _: Request, size: int = 2) -> Json:
         return {"content": [text_block(f"A panel of {size}.")], "structuredContent": {"size": size}}
@@ -364,15 +235,19 @@ class Gallery:
             for key, value in request.meta.items()
             if not key.startswith(NAMESPACE) and key != "progressToken"
         }
-        return {"content": [text_block(json.dumps({"meta": foreign, "claimed": request.capabilities()}, sort_keys=True))]}
+        said = {"meta": foreign, "claimed": request.capabilities()}
+        return {"content": [text_block(json.dumps(said, sort_keys=True))]}
 
     def do_grow(self, _: Request) -> Json:
-        TOOLS.append({"name": "grown", "description": "New.", "inputSchema": ANYTHING})
+        TOOLS.append({"name": "grown", "description": "New.", "inputSchema": {"type": "object"}})
         RESOURCES.append({"uri": "gallery://grown", "name": "grown"})
         PROMPTS.append({"name": "grown"})
         for kind in ("tools", "resources", "prompts"):
-            self.tell(f"notifications/{kind}/list_changed", {}, lambda wanted, kind=kind: wanted.get(f"{kind}ListChanged"))
+            self.tell_changed(kind)
         return {"content": [text_block("grown")]}
+
+    def do_grown(self, _: Request) -> Json:
+        return {"content": [text_block("I am new.")]}
 
 
 def contents(uri: str, request: Request) -> list[Json]:
@@ -381,7 +256,8 @@ def contents(uri: str, request: Request) -> list[Json]:
         meta = {"ui": {"csp": {"connectDomains": ["https://example.org"]}, "prefersBorder": True}}
         return [{"uri": uri, "mimeType": APP, "text": "<p>hi</p>", "_meta": meta}]
     if uri == "gallery://notes":
-        first = {"uri": uri, "mimeType": "text/plain", "text": "ü\r\n\u2028", "_meta": {"example/note": None}, "exampleUnknown": [1]}
+        meta = {"_meta": {"example/note": None}, "exampleUnknown": [1]}
+        first = {"uri": uri, "mimeType": "text/plain", "text": "ü\r\n\u2028", **meta}
         return [first, {"uri": f"{uri}/2", "text": ""}, {"uri": f"{uri}/3", "mimeType": "image/png", "blob": PIXEL}]
     if uri.startswith("gallery://picture/"):
         return [{"uri": uri, "mimeType": "image/png", "blob": PIXEL}]
@@ -390,19 +266,6 @@ def contents(uri: str, request: Request) -> list[Json]:
     if uri == "gallery://locked":
         raise Fault(-32050, "The room is locked", {"opens": ["monday"]})
     raise Fault(-32602 if request.is_modern else -32002, "Nothing hangs there", {"uri": uri, "rooms": 2})
-
-
-def blocks() -> list[Json]:
-    """One content block of each kind."""
-    embedded = {"uri": "gallery://notes", "text": "a", "_meta": {"example/embedded": 1}}
-    return [
-        {"type": "text", "text": "fut_ and ${fut_x}", "annotations": SEEN_BY_USERS, "_meta": {"example/text": 1}},
-        {"type": "image", "data": PIXEL, "mimeType": "image/png", "_meta": {"example/image": 1}},
-        {"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav", "annotations": {"priority": 0}, "exampleUnknown": 1},
-        LINK,
-        {"type": "resource", "resource": embedded, "annotations": {"audience": ["assistant"]}},
-        {"type": "resource", "resource": {"uri": "gallery://picture/1", "mimeType": "image/png", "blob": PIXEL}},
-    ]
 
 
 def zip_roles(listed: list[Json]) -> list[tuple[str, Json]]:

@@ -8,19 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from mcp_types.methods import serialize_server_result
-
-from tests.fidelity.doors import Era
-from tests.fidelity.gateways import MODES, Mode
-from tests.fidelity.recording import Call
-from tests.fidelity.surfaces import Step
-
-Json = dict[str, Any]
-Kind = Literal["introduction", "listing", "tool", "answer", "list", "step"]
+from tests.fidelity.doors import Json
+from tests.fidelity.gateways import Mode
+from tests.fidelity.pairs import SERVER_INFO, VERSIONS, Pair, Rule, as_the_sdk_writes, drop_empty_meta, result_of
 
 OWN_TOOLS = ["await_future", "get_future", "cancel_future", "list_futures"]
 TOKEN = {"type": "string", "pattern": "^fut_"}
@@ -33,36 +25,6 @@ LONG_RESULT = re.compile(
     r" instead of copying it\.\]"
 )
 LONG_CHARACTERS = 2_000
-SERVER_INFO = "io.modelcontextprotocol/serverInfo"
-VERSIONS: dict[Era, str] = {"legacy": "2025-11-25", "auto": "2026-07-28"}
-_ENVELOPE = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
-
-
-@dataclass(slots=True)
-class Pair:
-    """The same thing seen directly and through the gateway; both are copies that rules may change."""
-
-    kind: Kind
-    server: str
-    era: Era
-    direct: Json
-    seen: Json
-    call: Call | None = None
-    direct_when_converted: Json | None = None
-    """The direct answer to the arguments as the gateway converts them."""
-    step: Step | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One difference."""
-
-    name: str
-    why: str
-    kind: Kind
-    take_out: Callable[[Pair], bool]
-    """Makes the pair equal in this one respect; whether there was anything to do."""
-    modes: tuple[Mode, ...] = MODES
 
 
 def own_tools(pair: Pair) -> bool:
@@ -88,7 +50,7 @@ def origin(pair: Pair) -> bool:
     if meta.get("asyncfc/tool") != {"server": pair.server, "name": pair.direct["name"]}:
         return False
     del meta["asyncfc/tool"]
-    _drop_empty_meta(pair.seen)
+    drop_empty_meta(pair.seen)
     return True
 
 
@@ -148,19 +110,19 @@ def wider_output_schema(pair: Pair) -> bool:
 
 def text_says_it(pair: Pair) -> bool:
     """The value is dropped where the text is its JSON, or is the one thing that it holds."""
-    structured = _result(pair.direct).get("structuredContent")
-    text = _text(_result(pair.direct))
-    if structured is None or "structuredContent" in _result(pair.seen):
+    structured = result_of(pair.direct).get("structuredContent")
+    text = _text(result_of(pair.direct))
+    if structured is None or "structuredContent" in result_of(pair.seen):
         return False
     members = list(structured.values())
     says = _parsed(text) == structured or (len(members) == 1 and (text == members[0] or _parsed(text) == members[0]))
     if says:
-        del _result(pair.direct)["structuredContent"]
+        del result_of(pair.direct)["structuredContent"]
     return says
 
 
 def json_added(pair: Pair) -> bool:
-    direct, seen = _result(pair.direct), _result(pair.seen)
+    direct, seen = result_of(pair.direct), result_of(pair.seen)
     if "structuredContent" not in direct or "structuredContent" in seen:
         return False
     # a long result ends with its token, after the JSON
@@ -172,7 +134,7 @@ def json_added(pair: Pair) -> bool:
 
 
 def token_line(pair: Pair) -> bool:
-    direct, seen = _result(pair.direct), _result(pair.seen)
+    direct, seen = result_of(pair.direct), result_of(pair.seen)
     is_long = len(_text(direct)) > LONG_CHARACTERS and not direct.get("isError")
     last: Json = seen["content"][-1] if seen.get("content") else {}
     has_line = last.get("type") == "text" and LONG_RESULT.fullmatch(last["text"]) is not None
@@ -191,11 +153,11 @@ def conversion(pair: Pair) -> bool:
 
 def unknown_tool(pair: Pair) -> bool:
     assert pair.call is not None
-    message = f"Unknown tool: {pair.server}_{pair.call.tool}"
-    error = {"body": {"error": {"code": -32602, "message": message}}, "complaint": f"-32602: {message}"}
-    if "such" not in pair.call.tool or {**pair.seen, **error} != pair.seen:
+    text = f"Unknown tool: {pair.server}_{pair.call.tool}; the list of tools names them all"
+    result = {"content": [{"text": text, "type": "text"}], "isError": True}
+    if "such" not in pair.call.tool or pair.seen["body"] != {"result": result}:
         return False
-    pair.direct |= error
+    pair.direct |= {"body": {"result": result}, "complaint": None}
     return True
 
 
@@ -205,7 +167,7 @@ def envelope(pair: Pair) -> bool:
     if body is None:
         return False
     assert ("resultType" in body) == (pair.era == "auto")
-    other = _result(pair.direct) if pair.kind == "answer" else pair.direct
+    other = result_of(pair.direct) if pair.kind == "answer" else pair.direct
     return any([_strip_envelope(body), _strip_envelope(other)])
 
 
@@ -245,40 +207,10 @@ def offers_of_all(pair: Pair) -> bool:
 
 
 def drives_tasks(pair: Pair) -> bool:
-    if "requires task augmentation" not in _text(_result(pair.direct)) or _result(pair.seen).get("isError"):
+    if "requires task augmentation" not in _text(result_of(pair.direct)) or result_of(pair.seen).get("isError"):
         return False
     pair.direct["body"] = pair.seen["body"]
     return True
-
-
-def as_the_sdk_writes(pair: Pair) -> bool:
-    """What the SDK makes of the server's result as it writes it: fields that the revision does not know are gone."""
-    method = pair.step.method if pair.step is not None else "tools/call"
-    version = VERSIONS[pair.era]
-    result = _result(pair.direct)
-    questions: list[Json] = pair.direct.get("questions", [])
-    written = _as_written(method, version, result)
-    asked = [_question_as_written(one, version) for one in questions]
-    found = written != result or asked != questions
-    if result:
-        pair.direct["body"]["result"] = written
-    if questions:
-        pair.direct["questions"] = asked
-    return found
-
-
-def _as_written(method: str, version: str, result: Json) -> Json:
-    if not result:
-        return result
-    written = serialize_server_result(method, version, {**_ENVELOPE, **result})
-    return {key: value for key, value in written.items() if key in result}
-
-
-def _question_as_written(question: Json, version: str) -> Json:
-    if version != VERSIONS["auto"]:
-        return question  # before, questions are requests, and go as they are
-    asking = {"resultType": "input_required", "inputRequests": {"": question}}
-    return serialize_server_result("tools/call", version, asking)["inputRequests"][""]
 
 
 NOT_SYNC: tuple[Mode, ...] = ("auto", "structured")
@@ -300,6 +232,7 @@ RULES = (
     Rule("execution", "clients refuse to call a tool that requires a task, which the gateway makes", "tool", execution),
     Rule("no output schema", "a token is no instance of it", "tool", no_output_schema, ("auto",)),
     Rule("wider output schema", "as a union, a token is one", "tool", wider_output_schema, ("structured",)),
+    Rule("conversion", "clients that were shown a union send numbers as text", "answer", conversion, NOT_SYNC),
     Rule("as the SDK writes", "it knows the fields of each revision alone", "answer", as_the_sdk_writes),
     Rule("answer envelope", "belongs to the connection", "answer", envelope),
     Rule("drives tasks", "a client need not know that a tool requires a task", "answer", drives_tasks),
@@ -309,7 +242,6 @@ RULES = (
         "answer",
         unknown_tool,
     ),
-    Rule("conversion", "clients that were shown a union send numbers as text", "answer", conversion, NOT_SYNC),
     Rule("text says it", "some hosts show `structuredContent` alone", "answer", text_says_it, ("auto",)),
     Rule("JSON added", "no value may get lost with `structuredContent`", "answer", json_added, ("auto",)),
     Rule("token line", "a long result is passed on by its token", "answer", token_line, ("auto",)),
@@ -334,10 +266,6 @@ def _without_unions(schema: Json) -> bool:
     return found
 
 
-def _result(answer: Json) -> Json:
-    return answer["body"].get("result", {})
-
-
 def _text(result: Json) -> str:
     return "\n".join(block["text"] for block in result.get("content", []) if block["type"] == "text")
 
@@ -353,10 +281,5 @@ def _strip_envelope(body: Json) -> bool:
     meta: Json = body.get("_meta", {})
     found = [body.pop(key, None) for key in ("resultType", "ttlMs", "cacheScope")]
     found.append(meta.pop(SERVER_INFO, None))
-    _drop_empty_meta(body)
+    drop_empty_meta(body)
     return any(part is not None for part in found)
-
-
-def _drop_empty_meta(body: Json) -> None:
-    if body.get("_meta") == {}:
-        del body["_meta"]

@@ -85,6 +85,7 @@ GALLERY = (
     call("touch", {"uri": "gallery://notes"}, watches=("gallery://notes", "gallery://picture/1"), hears=(UPDATED,)),
     call("touch", {"uri": "gallery://picture/9"}, watches=("gallery://picture/9",), hears=(UPDATED,)),
     call("grow", follows_lists=True, hears=LIST_CHANGES),
+    call("grown"),
 )
 
 EVERYTHING = (

@@ -231,7 +231,11 @@ FETCH = RealServer(
     command=lambda _: [sys.executable, "-m", "mcp_server_fetch"],
     calls=(
         Call("fetch", {"url": "http://127.0.0.1:1/"}),
-        Call("fetch", {"url": "http://127.0.0.1:1/", "max_length": "5", "raw": True}),
+        Call(
+            "fetch",
+            {"url": "http://127.0.0.1:1/", "max_length": "5", "raw": True},
+            converted={"url": "http://127.0.0.1:1/", "max_length": 5, "raw": True},
+        ),
         Call("fetch", {"url": "nonsense"}),
         Call("fetch", {}),
         Call("no_such_tool"),
@@ -240,13 +244,13 @@ FETCH = RealServer(
 
 GALLERY = RealServer(
     name="gallery",
-    command=lambda _: [sys.executable, str(Path(__file__).with_name("gallery.py"))],
+    command=lambda _: [sys.executable, "-m", "tests.fidelity.gallery"],
+    env=lambda _: {"PYTHONPATH": str(Path(__file__).parents[2])},
     calls=(
         Call("show", {}),
         Call("show"),
         Call("panel", {"size": 3}),
         Call("panel", {}),
-        Call("report", {}),
         Call("say", {}, with_progress=True),
     ),
 )

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from mcp import MCPError
 from mcp_types import Request
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tests.fidelity.doors import LIMIT_S, Action, Door, Json
 
@@ -31,7 +31,9 @@ LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 HEARING_S = 8.0
 """How long what should come by itself is waited for; then it is missing in the recording."""
 
-_ANYTHING = TypeAdapter(dict[str, Any])
+
+class _Anything(BaseModel):
+    """Any result; what it was is on the tape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ async def _answered(
 
 async def _send(door: Door, method: str, params: Json, progress_callback: Any = None) -> None:
     request = Request[dict[str, Any], str](method=method, params=params)
-    await door.client.session.send_request(request, _ANYTHING, progress_callback=progress_callback)
+    await door.client.session.send_request(request, _Anything, progress_callback=progress_callback)
 
 
 @asynccontextmanager
@@ -155,8 +157,13 @@ async def _listening(door: Door, step: Step) -> AsyncGenerator[None]:
     if not (step.watches or step.follows_lists):
         yield
     elif door.is_modern:
-        lists = dict.fromkeys(("tools_list_changed", "prompts_list_changed", "resources_list_changed"), step.follows_lists)
-        async with door.client.listen(resource_subscriptions=step.watches, **lists):
+        lists = step.follows_lists
+        async with door.client.listen(
+            resource_subscriptions=step.watches,
+            tools_list_changed=lists,
+            prompts_list_changed=lists,
+            resources_list_changed=lists,
+        ):
             yield
     else:
         for uri in step.watches:

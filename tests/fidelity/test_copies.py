@@ -13,8 +13,8 @@ import anyio
 import pytest
 from mcp_types import CallToolResult, TextContent
 
-from tests.fidelity.gateways import gateway_command
 from tests.fidelity.doors import LIMIT_S, Door, connected
+from tests.fidelity.gateways import gateway_command
 from tests.fidelity.servers import NPM, WITHOUT_NPM, npm_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real, pytest.mark.skipif(not NPM, reason=WITHOUT_NPM)]

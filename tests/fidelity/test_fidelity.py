@@ -12,10 +12,11 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.fidelity.gateways import ERAS, MODES, Mode, Side, gateway_command, record_all
 from tests.fidelity.doors import Era, connected
+from tests.fidelity.gateways import ERAS, MODES, Mode, Side, gateway_command, record_all
+from tests.fidelity.pairs import SERVER_INFO, Pair, Rule
 from tests.fidelity.recording import Answer, Recording
-from tests.fidelity.rules import RULES, SERVER_INFO, Pair, Rule
+from tests.fidelity.rules import RULES
 from tests.fidelity.servers import EVERYTHING, NPM, SERVERS, WITHOUT_NPM, RealServer, npm_server
 
 pytestmark = pytest.mark.real
@@ -76,7 +77,7 @@ def test_the_fixed_set_has_every_kind_of_answer(recordings: Recordings) -> None:
     answers = [answer for side, recording in recordings.items() if side.mode is None for answer in recording.answers]
     results = [answer.body["result"] for answer in answers if "result" in answer.body]
     blocks = [block for result in results for block in result["content"]]
-    assert {block["type"] for block in blocks} == {"text", "image", "resource_link", "resource"}
+    assert {block["type"] for block in blocks} == {"text", "image", "audio", "resource_link", "resource"}
     assert any(result.get("isError") for result in results)
     assert any("error" in answer.body for answer in answers)
     assert any("structuredContent" in result for result in results)
