@@ -44,7 +44,7 @@ class Answered:
     future: str
     at: float
     with_token: bool
-    """Whether the client holds the token now."""
+    """Whether the client, who alone sends what comes next in the scope, holds the token now."""
 
 
 @dataclass(frozen=True, slots=True)

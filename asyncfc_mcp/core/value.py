@@ -28,6 +28,8 @@ _TYPES: Final[dict[type, frozenset[str]]] = {
     list: frozenset({"array"}),
     dict: frozenset({"object"}),
 }
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON spells a half of a character; a whole one of two halves looks like that as well."""
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -68,11 +70,12 @@ def select(value: Value, path: JsonPath, slot: Slot, *, token: str, argument: st
     if value.text is None and value.structured is MISSING:
         raise BadSubstitution(argument, token, path, _nothing_usable(value.block_types))
     try:
-        if path:
-            return _fitted(_part(value, path), slot)
-        return _whole(value, slot)
+        selected = _fitted(_part(value, path), slot) if path else _whole(value, slot)
+        if selected is not value.text and _HALF.search(value.text or ""):
+            _check_unicode(selected)
     except _Unusable as unusable:
         raise BadSubstitution(argument, token, path, unusable.fact) from None
+    return selected
 
 
 def convert_text(value: Any, slot: Slot) -> Any:
@@ -209,6 +212,14 @@ def _unwrapped(value: Value) -> Any:
 
 def _wants_text(slot: Slot) -> bool:
     return slot - {"null"} == TEXT_SLOT
+
+
+def _check_unicode(value: Any) -> None:
+    """See that it can be written down: JSON can spell half of a character, and no connection can carry that."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        raise _Unusable("it holds text that is not Unicode (half of a surrogate pair)") from None
 
 
 def _types(value: Any) -> frozenset[str]:

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import anyio
 import anyio.abc
+import structlog
 
 from asyncfc_mcp.config.models import RemoteEntry
 from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.connection import Connection
 
 IDLE_LIMIT_S = 300.0
+MOST_OPEN = 32
+"""In all: clients may claim what they like, and each claim of its own would be a session at the server."""
+LEAST_IDLE_S = 5.0
+"""What was wanted more recently than that is not closed in favour of another."""
+
+log = structlog.get_logger()
 
 
 class Variants:
@@ -38,6 +45,9 @@ class Variants:
             return primary
         key = (primary.key, claims.capabilities_json)
         variant = self._open.get(key)
+        if variant is None and not self._has_room():
+            log.warning("client_shares_connection", server=primary.key, most=MOST_OPEN, why="too many others differ")
+            return primary
         if variant is None:
             # Whoever needs another speaks legacy, or speaks to a server that does.
             variant = Connection(
@@ -56,6 +66,21 @@ class Variants:
         """Whether another one was tried and found that the server speaks modern only."""
         return any(variant.era == "modern" for (key, _), variant in self._open.items() if key == primary.key)
 
+    def _has_room(self) -> bool:
+        """Whether another one may be opened, in the place of the one that is idle the longest if need be."""
+        if len(self._open) < MOST_OPEN:
+            return True
+        key, idlest = max(self._open.items(), key=lambda one: one[1].idle_s)
+        if idlest.idle_s < LEAST_IDLE_S:
+            return False
+        self._stop(key, idlest)
+        return True
+
+    def _stop(self, key: tuple[str, str], variant: Connection) -> None:
+        # From here on nobody is given it, so nobody's call can be cut off.
+        del self._open[key]
+        variant.stop()
+
     async def _run(self, key: tuple[str, str], variant: Connection) -> None:
         try:
             async with anyio.create_task_group() as tasks:
@@ -63,14 +88,14 @@ class Variants:
                 await variant.run()
                 tasks.cancel_scope.cancel()
         finally:
-            self._open.pop(key, None)
+            if self._open.get(key) is variant:
+                del self._open[key]
 
     async def _stop_when_idle(self, key: tuple[str, str], variant: Connection) -> None:
         while (idle_s := variant.idle_s) < self._idle_limit_s:  # noqa: ASYNC110 - it is time that is waited for
             await anyio.sleep(self._idle_limit_s - idle_s)
-        # From here on nobody is given it, so nobody's call can be cut off.
-        del self._open[key]
-        variant.stop()
+        if self._open.get(key) is variant:
+            self._stop(key, variant)
 
 
 def _needs_another(primary: Connection, claims: Claims) -> bool:

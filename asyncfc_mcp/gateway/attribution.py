@@ -61,7 +61,10 @@ class Attribution:
             MCPError: nobody can be asked, or nobody answered.
         """
         asking = _running(owners)
-        if len({future.caller.scope for future in asking}) > 1:
+        passed_on = [one for one in owners if isinstance(one, Requester)]
+        # a call that was cancelled or timed out may be the one that asks, as long as its server has not ended it
+        calls = [one for one in owners if isinstance(one, Future)]
+        if asking and len(_clients(calls, passed_on)) > 1:
             raise _refused(f"{method} cannot be passed on: calls of several clients are running and it names none")
         try:
             if asking:
@@ -70,7 +73,7 @@ class Attribution:
                 return responses[key]
             if len(owners) == 1 and isinstance(owners[0], Requester):
                 return await owners[0].ask(method, params, self._questions.timeout_s)
-            if self.answer_outside is not None and not owners:
+            if self.answer_outside is not None and len(passed_on) == len(owners):
                 return await self.answer_outside(server, method, params)
         except (InputRefused, ClientGone) as refusal:
             log.info("server_request_refused", server=server, method=method, why=str(refusal))
@@ -83,14 +86,15 @@ class Attribution:
         # requests that are passed on without a call, such as the reading of a resource, own themselves
         passed_on = [one for one in owners if isinstance(one, Requester)]
         waiting = [one for future in futures for one in future.listeners] + passed_on
-        is_one = len({future.caller.scope for future in futures}) + len(passed_on) == 1
+        clients = _clients(futures, passed_on)
         if method == "notifications/message":
-            if waiting and is_one and self._tasks is not None:
+            if waiting and len(clients) == 1 and self._tasks is not None:
                 if self._on_their_way < MOST_ON_THEIR_WAY:
                     self._on_their_way += 1
                     self._tasks.start_soon(self._pass_on, waiting[0], params or {})
                 return
-            if passed_on:
+            are_strangers = len(clients) > 1 and any(future.caller.is_anonymous for future in futures)
+            if passed_on or are_strangers:
                 return  # nobody can say whose it is
         for hand_on in self._listeners:
             hand_on(server, futures, method, params)
@@ -102,6 +106,11 @@ class Attribution:
             log.exception("log_message_lost")
         finally:
             self._on_their_way -= 1
+
+
+def _clients(futures: Sequence[Future], passed_on: Sequence[Requester]) -> set[object]:
+    """Those who may be meant; each call of a stranger counts as one of its own."""
+    return {one if one.caller.is_among_strangers else one.caller.scope for one in (*futures, *passed_on)}
 
 
 def _running(owners: Sequence[object]) -> list[Future]:

@@ -30,6 +30,11 @@ class Caller:
     claims: Claims = field(default_factory=lambda: Claims("legacy"))
     """What the client says of itself; claimed downstream in its name."""
 
+    @property
+    def is_among_strangers(self) -> bool:
+        """Whether calls of others are in the same scope."""
+        return self.is_anonymous and not self.has_own_scope
+
     def may_name(self, owner: Caller) -> bool:
         """Whether this caller may be told the tokens of the owner's calls without having said them."""
         if owner.principal != self.principal:

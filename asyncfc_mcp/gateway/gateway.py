@@ -209,7 +209,9 @@ class Gateway:
     def _answer(self, future: Future) -> None:
         """The answer goes out now: with the value, which the client is told so, or with the token."""
         is_settled = future.record.is_settled
-        self._runner.send(Answered(future.call.future, time.monotonic(), with_token=not is_settled))
+        # whoever writes next among strangers has not been told of this token, and must not learn of its failure
+        leaves_token = not is_settled and not future.caller.is_among_strangers
+        self._runner.send(Answered(future.call.future, time.monotonic(), with_token=leaves_token))
         self._delivery.answered(future.caller)
         if is_settled:
             self._delivery.tell(future)

@@ -243,7 +243,13 @@ class Questions:
                     asked[question] = question.asking
             is_asking = any(not question.closed.is_set() for question in asked)
             until = began_at + longest_s if is_asking else ends_at
-            is_woken = await self._woken(waiter, is_over, until - now)
+            try:
+                is_woken = await self._woken(waiter, is_over, until - now)
+            except anyio.get_cancelled_exc_class():
+                # its client may be gone without a word, and the answer with it: whoever waits next is asked anew
+                for question in asked:
+                    question.is_being_asked = False
+                raise
             before, now = now, time.monotonic()
             if is_asking:
                 ends_at = min(ends_at + now - before, began_at + longest_s)
@@ -274,7 +280,7 @@ class Questions:
         free = [question for question in self._open.values() if question.is_free]
         if not free:
             return ()
-        reached = self._runner.waited_for(waiter.caller, waiter.futures)
+        reached = self._runner.waited_for(waiter.caller, waiter.futures, self.asking)
         return tuple(question for question in free if any(future.call.future in reached for future in question.futures))
 
     def _on_move(self, _: Move, __: Future) -> None:
@@ -288,6 +294,11 @@ class Questions:
                     scope.cancel()
 
     # Answers
+
+    @property
+    def asking(self) -> list[Future]:
+        """The calls that ask something now."""
+        return [future for one in self._open.values() for future in one.futures]
 
     def open(self, future: Future) -> tuple[Question, ...]:
         """What the call itself asks now."""

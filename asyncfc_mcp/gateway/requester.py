@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.caller import Caller
 
 
 class ClientGone(GatewayError):
@@ -16,6 +17,8 @@ class ClientGone(GatewayError):
 class Requester(Protocol):
     """Reaches the client of a request while that request waits."""
 
+    caller: Caller
+    """Whose request it is."""
     shows_questions: bool
     """Whether a question for the user ends the wait, because the client takes it as the result of its request. Where
     not, `ask` puts it to the client and the request goes on waiting."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -66,8 +66,11 @@ class Runner:
         """Whether the scheduler still holds the future."""
         return future.call.future in self.scheduler.records
 
-    def waited_for(self, caller: Caller, futures: Sequence[Future]) -> set[str]:
-        """The identities of these futures, and of those that they are blocked by and the caller may know of."""
+    def waited_for(self, caller: Caller, futures: Sequence[Future], asking: Collection[Future]) -> set[str]:
+        """The identities of these futures, and of those that they need or the caller may know to be in their way.
+
+        `asking`: the calls that ask their user something; those take up room on their server meanwhile.
+        """
         reached: set[str] = set()
         waiting = [future.call.future for future in futures]
         while waiting:
@@ -75,8 +78,17 @@ class Runner:
             if identity not in reached and identity in self.scheduler.records:
                 reached.add(identity)
                 blockers = self.scheduler.blockers(identity)
-                ahead = [self._table.by_identity(one.future) for one in blockers if one.future is not None]
-                waiting += [one.call.future for one in ahead if caller.may_name(one.caller)]
+                if any(one.future is None for one in blockers):
+                    server = self._table.by_identity(identity).policy.server
+                    beside = [one for one in asking if one.policy.server == server and caller.may_name(one.caller)]
+                    waiting += [one.call.future for one in beside]
+                # whoever may ask for a value may answer what it hangs on; what is only in its way may be a stranger's
+                waiting += [
+                    one.future
+                    for one in blockers
+                    if one.future is not None
+                    and (one.is_data or caller.may_name(self._table.by_identity(one.future).caller))
+                ]
         return reached
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:

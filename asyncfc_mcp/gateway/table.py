@@ -102,6 +102,7 @@ class FutureTable:
                 for one in reversed(self._futures.values())
                 if one.is_shown
                 and one.caller.scope == caller.scope
+                and caller.may_name(one.caller)
                 and one.tool_name == tool
                 and one.request.arguments == arguments
             ),

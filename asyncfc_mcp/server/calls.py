@@ -103,7 +103,7 @@ class Calls:
     async def _call_own(self, caller: Caller, params: types.CallToolRequestParams, context: Context) -> dict[str, Any]:
         if params.request_state is not None:
             self._gateway.provide(_shown(params.request_state)["shown"], _responses(context))
-        requester = ContextRequester(context, self._sessions.seen(context, caller))
+        requester = ContextRequester(context, self._sessions.seen(context, caller), caller)
         answer = await self._own.call(caller, params.name, params.arguments, requester)
         if answer.questions:
             return _input_required(answer.questions, None)
@@ -117,7 +117,7 @@ class Calls:
     ) -> dict[str, Any]:
         tool = await self._find(params.name)
         arguments, wishes = self._split(tool, params.arguments)
-        requester = ContextRequester(context, self._sessions.seen(context, caller))
+        requester = ContextRequester(context, self._sessions.seen(context, caller), caller)
         asked = self._answered(caller, tool, arguments, params, context)
         if asked is not None:
             turn = await self._gateway.resume(asked, wishes, requester)

@@ -164,7 +164,7 @@ class Changes:
     ) -> None:
         if method == _UPDATED:
             self.updated(server, str((params or {}).get("uri")))
-        elif method == _ELICITED:
+        elif method == _ELICITED and not any(future.caller.is_anonymous for future in futures[1:]):
             self._sessions.pass_on({future.caller.scope for future in futures}, method, params or {})
 
     # Subscriptions of sessions

@@ -169,7 +169,7 @@ class _Request:
     ) -> None:
         self.context = context
         self.caller = caller
-        self.requester: Requester = ContextRequester(context, sessions.seen(context, caller))
+        self.requester: Requester = ContextRequester(context, sessions.seen(context, caller), caller)
         self.params: dict[str, Any] = dict(context.params or {})
         self._pool = gateway.pool
         self._input_timeout_s = input_timeout_s

@@ -12,6 +12,7 @@ from mcp_types import Request as WireRequest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from asyncfc_mcp.downstream.outcome import InputRefused
+from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.server.doorway import Context, claims_of, is_modern
 from asyncfc_mcp.server.sessions import LEVELS, Session, client_faults
 
@@ -35,7 +36,8 @@ class RawLogMessage(Notification[dict[str, Any], str]):
 class ContextRequester:
     """Reaches the client over the channel of its own request."""
 
-    def __init__(self, context: Context, session: Session | None) -> None:
+    def __init__(self, context: Context, session: Session | None, caller: Caller) -> None:
+        self.caller = caller
         self._context = context
         self._session = session
         self.shows_questions = is_modern(context)

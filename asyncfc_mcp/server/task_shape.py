@@ -100,7 +100,7 @@ class TaskShapes:
         )
 
     def _asking(self, caller: Caller, future: Future) -> Iterator[Future]:
-        for identity in self._gateway.runner.waited_for(caller, (future,)):
+        for identity in self._gateway.runner.waited_for(caller, (future,), self._gateway.questions.asking):
             if identity == future.call.future or identity not in self._given:
                 yield self._gateway.table.by_identity(identity)
 

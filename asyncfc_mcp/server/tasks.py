@@ -95,7 +95,7 @@ class Tasks:
     async def _get(self, context: Context, params: TaskParams) -> dict[str, Any]:
         caller, future = self._asked_for(context, params)
         task = self._shapes.detailed(caller, future, params.task_id)
-        if future.record.is_settled:
+        if future.record.is_settled and future.caller.scope == caller.scope:  # another chat's model has not seen it
             self._gateway.delivery.tell(future)
         return task
 

@@ -117,7 +117,8 @@ def _addresses(host: str, port: int) -> Sequence[tuple[socket.AddressFamily, str
 
 
 def _listening(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named so that asyncio switches Nagle's algorithm off: it would hold each answer back for 40 ms.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             # what an earlier run has left in the kernel must not keep this one from starting

@@ -10,6 +10,7 @@ import pytest
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims
 from asyncfc_mcp.downstream.outcome import DownstreamUnavailable
 from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.downstream.variants import MOST_OPEN
 from tests.downstream.support import Noted, eras, eras_over_http, running, seen_by
 
 pytestmark = pytest.mark.anyio
@@ -157,3 +158,14 @@ async def test_hooks_reach_further_connections_too() -> None:
             assert variant.hooks is hooks
             pool.hooks = later
             assert variant.hooks is later
+
+
+async def test_clients_that_claim_ever_new_things_do_not_open_ever_more_connections() -> None:
+    with anyio.fail_after(30):
+        async with eras_over_http("legacy") as server, running([server]) as pool:
+            primary = pool.connection("eras")
+            await seen_by(primary)
+            strange = [Claims.of("legacy", {"experimental": {str(number): {}}}) for number in range(MOST_OPEN + 1)]
+            given = {pool.connection("eras", claims) for claims in strange}
+            assert len(given - {primary}) == MOST_OPEN
+            assert pool.connection("eras", strange[-1]) is primary
