@@ -41,6 +41,8 @@ from asyncfc_mcp.server.wire import as_mcp_error, resource_not_found
 MOST_STREAMS = 1024
 MOST_SUBSCRIPTIONS = 1024
 """Of one session or one stream."""
+LONGEST_DIVIDED = 4096
+"""A longer URI is told to those who watch just that: its parts would cost as much as the square of its length."""
 
 Kind = Literal["tools", "prompts", "resources"]
 
@@ -289,6 +291,8 @@ class Changes:
 
 def _above(uri: str) -> Iterable[str]:
     """The URIs that this one is below of: a server may tell of a part of what is watched."""
+    if len(uri) > LONGEST_DIVIDED:
+        return
     end = len(uri)
     start = uri.find("://") + 3
     while (end := uri.rfind("/", start, end)) != -1:

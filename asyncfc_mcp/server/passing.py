@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
 
+import anyio
 import mcp_types as types
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
@@ -36,6 +38,17 @@ _DOWN = frozenset({ConnectionState.WAITING, ConnectionState.FAILED, ConnectionSt
 """Not worth the wait for what they may not even have."""
 
 Answer = dict[str, Any]
+
+
+class NotAnswered(DownstreamError):
+    """A server takes longer than it may."""
+
+    def __init__(self, server: str, method: str, limit_s: float) -> None:
+        super().__init__(
+            f"server {server!r} has not answered {method} within {limit_s:g} s, the timeout_s of that server; ask again"
+        )
+        self.server = server
+        self.method = method
 
 
 class Passing:
@@ -191,13 +204,16 @@ class _Request:
 
     async def _send(self, server: str, params: dict[str, Any]) -> Answer:
         connection = self._pool.connection(server, self._claims)
-        return await connection.request(
-            self.context.method,
-            params,
-            claims=self._claims,
-            owner=self.requester,
-            on_progress=self._progress,
-        )
+        limit_s = connection.entry.settings.timeout_s or math.inf
+        with anyio.move_on_after(limit_s):
+            return await connection.request(
+                self.context.method,
+                params,
+                claims=self._claims,
+                owner=self.requester,
+                on_progress=self._progress,
+            )
+        raise NotAnswered(server, self.context.method, limit_s)
 
     async def _progress(self, progress: float, total: float | None, message: str | None) -> None:
         await self.requester.progress(progress, total, message)

@@ -14,6 +14,20 @@ from tests.process.support import RawGateway
 
 CROOKED = Path(__file__).parent / "servers" / "crooked.py"
 
+PUSHY = Path(__file__).parent / "servers" / "pushy.py"
+PUSHY_TOOLS = (
+    "emit",
+    "rounds",
+    "flood",
+    "ask_many",
+    "heard",
+    "never",
+    "brief",
+    "drop_tool",
+    "ask_when_cancelled",
+    "release",
+)
+
 
 def free_toy(**settings: Any) -> dict[str, Any]:
     """A toy whose calls conflict with nothing."""
@@ -30,6 +44,12 @@ def crooked(listed: str | None = None, **settings: Any) -> dict[str, Any]:
     """A server that lists and answers the JSON texts that it is given."""
     arguments = [str(CROOKED), *([listed] if listed is not None else [])]
     return {"command": sys.executable, "args": arguments, "asyncfc": {"prefix": "crooked", **settings}}
+
+
+def pushy(era: str = "legacy", **settings: Any) -> dict[str, Any]:
+    """A server that says whatever it is told to; its calls conflict with nothing."""
+    tools = dict.fromkeys(PUSHY_TOOLS, FREE)
+    return {"command": sys.executable, "args": [str(PUSHY), era], "asyncfc": {"tools": tools, **settings}}
 
 
 def nested(levels: int) -> str:

@@ -51,7 +51,7 @@ class Pushy:
         call = params.get("requestId")
         if call in self.late:
             self.waits_for[call] = {f"late-{call}"}
-            form = {"message": "late?", "requestedSchema": {"type": "object", "properties": {}}}
+            form: dict[str, Any] = {"message": "late?", "requestedSchema": {"type": "object", "properties": {}}}
             send({"id": f"late-{call}", "method": "elicitation/create", "params": form})
 
     def answer(self, call: Any, method: str, params: dict[str, Any]) -> None:
