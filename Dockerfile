@@ -21,12 +21,14 @@ COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
     && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx \
+    && apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 asyncfc \
     && install --directory --owner asyncfc /state
 COPY --from=build /opt/asyncfc /opt/asyncfc
 ENV PATH=/opt/asyncfc/bin:$PATH ASYNCFC_STATE_FOLDER=/state
 USER asyncfc
 WORKDIR /home/asyncfc
-ENTRYPOINT ["asyncfc-mcp"]
+# npx and uvx leave processes behind that only a process 1 can bury, and the gateway is none
+ENTRYPOINT ["tini", "--", "asyncfc-mcp"]
 EXPOSE 8765
 CMD ["serve", "--config", "/config.json", "--transport", "http", "--host", "0.0.0.0"]

@@ -141,7 +141,8 @@ class EntryReader:
         command = self._text("command")
         if command is None:
             hint = "the program to start (or url, for a server that runs elsewhere)"
-            self.findings.wrong((*self.at, "command"), "missing", hint)
+            near = next((name for name in self.raw if did_you_mean(name, ["command"], likeness=0.8)), None)
+            self.findings.wrong((*self.at, "command"), f"missing (there is {shown(near)})" if near else "missing", hint)
         cwd = self._text("cwd")
         return StdioEntry(
             command=command or "",

@@ -202,7 +202,7 @@ def _server_list(path: Path, document: Mapping[str, object], findings: Findings)
     if not isinstance(entries, dict):
         raise ConfigurationError(path, dotted(at), shown(entries), "an object from server names to entries")
     for name in document:
-        if name != "asyncfc" and did_you_mean(name, ["asyncfc"], likeness=0.8):
+        if name != "asyncfc" and did_you_mean(name.lower(), ["asyncfc"], likeness=0.8):
             findings.warn((name,), "ignored; did you mean asyncfc?")
     return at, cast("dict[str, object]", entries)
 

@@ -187,7 +187,7 @@ def _plain_words(cause: BaseException) -> str:
         case httpx2.HTTPStatusError():
             return f"it answered HTTP {cause.response.status_code} {cause.response.reason_phrase}".rstrip()
         case httpx2.TransportError():
-            return f"it cannot be reached ({type(cause).__name__})"
+            return f"it cannot be reached ({type(cause).__name__}); start it, or correct its `url`"
         case _:
             return _words_for_a_stranger(cause)
 

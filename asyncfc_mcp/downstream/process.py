@@ -40,7 +40,8 @@ class CommandNotFound(GatewayError):
     def __init__(self, command: str) -> None:
         # Without the PATH itself: `env` may set it, and this text reaches the log and the model.
         where = "in the PATH of its environment" if Path(command).parent == Path() else "there, or cannot be run"
-        super().__init__(f"command {command!r} was not found {where}; install it, or give its whole path as `command`")
+        way_out = "put its words but the first into `args`" if " " in command else "install it"
+        super().__init__(f"command {command!r} was not found {where}; {way_out}, or give its whole path as `command`")
         self.command = command
 
 

@@ -38,7 +38,7 @@ class _Client(httpx2.AsyncClient):
         try:
             response = await super().send(request, **options)
         except httpx2.TransportError as error:
-            self.trouble = f"it cannot be reached ({type(error).__name__})"
+            self.trouble = f"it cannot be reached ({type(error).__name__}); start it, or correct its `url`"
             raise
         except GatewayError as error:
             self.trouble = str(error)

@@ -145,6 +145,8 @@ class Handlers:
         if not self._has_met_client and ctx.request_id is not None:
             self._has_met_client = True
             self._gateway.pool.claim(_first_claims(ctx))
+            if ctx.method != "initialize":
+                self._sessions.expect_none()
         if ctx.method in ("initialize", "server/discover"):
             await self._gateway.pool.catalog.tools(FIRST_LISTING_S)
             self._say_instructions()

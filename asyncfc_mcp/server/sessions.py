@@ -73,6 +73,7 @@ class Sessions:
     def __init__(self, doorway: Doorway) -> None:
         self._doorway = doorway
         self._by_identity: dict[str, Session] = {}
+        self._has_met_client = anyio.Event()
         self._tasks: TaskGroup | None = None
         self._on_end: list[Callable[[Session], None]] = []
         self._on_level: list[Callable[[Caller], None]] = []
@@ -120,10 +121,15 @@ class Sessions:
         if before is not None:
             self._end(before)
         self._by_identity[identity] = session
+        self._has_met_client.set()
         connection.exit_stack.callback(self._end, session)
         if self._tasks is not None:
             self._tasks.start_soon(_send_all, session)
         return session
+
+    def expect_none(self) -> None:
+        """The client has begun without a handshake: what is to be asked of its session need not wait for one."""
+        self._has_met_client.set()
 
     def _end(self, session: Session) -> None:
         if self._by_identity.get(session.identity) is not session:
@@ -204,6 +210,10 @@ class Sessions:
             ClientGone: the session has ended.
         """
         only = self._doorway.only_session
+        if only is not None:
+            # servers ask for roots as soon as they are connected, which is before the client's own handshake has ended
+            with anyio.move_on_after(OUTSIDE_TIMEOUT_S):
+                await self._has_met_client.wait()
         session = self._by_identity.get(only) if only is not None else None
         if session is None or not self.reaches(session.identity):
             raise InputRefused(f"{method} of server {server!r} belongs to no running call, and no one client is meant")

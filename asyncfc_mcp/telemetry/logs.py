@@ -37,4 +37,10 @@ def _renderers(target: TextIO) -> list[structlog.types.Processor]:
     """How a line is written; tracebacks are plain, since pretty ones print local variables, and those may be secret."""
     if target.isatty():
         return [structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [structlog.processors.format_exc_info, _head_first, structlog.processors.JSONRenderer()]
+
+
+def _head_first(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """When, how bad and what, before the rest: a line is read, and cut, from its beginning."""
+    head = {name: event[name] for name in ("timestamp", "level", "event") if name in event}
+    return {**head, **event}

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.authentication import AuthCredentials
 from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.transports.listener import ANY_ADDRESS
 
 TOKEN_VARIABLE = "ASYNCFC_TOKEN"  # noqa: S105  the name of a variable
 BEARER = "bearer"
@@ -28,7 +31,8 @@ BEARER = "bearer"
 LEAST_TOKEN_CHARACTERS = 16
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-_ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound to
+_HOST_NAME = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]]+)(?::(?:\d+|\*))?")
+_ORIGIN = re.compile(rf"null|[a-z][a-z0-9+.-]*://{_HOST_NAME.pattern}")
 _MAKE_ONE = 'make one with `python -c "import secrets; print(secrets.token_urlsafe(32))"`'
 
 log = structlog.get_logger()
@@ -51,6 +55,14 @@ class OpenToEverybody(GatewayError):
             f"--token-file ({_MAKE_ONE}), bind to 127.0.0.1, or say --insecure if something else keeps others out"
         )
         self.host = host
+
+
+class NoAddress(GatewayError):
+    """What was given as a host or an origin is none, and no request could ever match it."""
+
+    def __init__(self, option: str, given: str, form: str) -> None:
+        super().__init__(f"{option} {given!r} can match no request; write {form}")
+        self.option = option
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +90,19 @@ class Access:
 
         Raises:
             OpenToEverybody: Others could reach it, and neither a token nor `is_insecure` says that this is meant.
+            NoAddress: One of the names cannot be one.
         """
+        if "/" in host or (":" in host and not _is_address(host)):
+            raise NoAddress("--host", host, "a name or an address alone; the port is --port")
+        for name in more_hosts:
+            if not _HOST_NAME.fullmatch(name):
+                raise NoAddress("--allow-host", name, "NAME or NAME:PORT, without a scheme or a path")
+        for origin in more_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise NoAddress("--allow-origin", origin, "SCHEME://NAME or SCHEME://NAME:PORT, and nothing behind it")
         if token is None and not is_insecure and not is_loopback(host):
             raise OpenToEverybody(host)
-        own = () if host in _ANY_ADDRESS else (_in_url(host),)
+        own = () if host in ANY_ADDRESS else (_in_url(host),)
         names = tuple(dict.fromkeys((*_LOOPBACK_NAMES, *own, *more_hosts)))
         hosts = tuple(allowed for name in names for allowed in _with_any_port(name))
         origins = tuple(f"{scheme}://{allowed}" for scheme in ("http", "https") for allowed in hosts)
@@ -94,7 +115,15 @@ class Access:
     def _with_token(self, app: ASGIApp) -> ASGIApp:
         if self.token is None:
             return app
-        return AuthenticationMiddleware(RequireAuthMiddleware(app, []), BearerAuthBackend(_OneToken(self.token)))
+        return AuthenticationMiddleware(RequireAuthMiddleware(app, []), _TokenCheck(_OneToken(self.token)))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:
@@ -114,6 +143,8 @@ def token_from(environ: Mapping[str, str], file: Path | None) -> str | None:
     if file is not None:
         return _checked_token(f"the file {str(file)!r}", _text_of(file))
     if TOKEN_VARIABLE in environ:
+        if not environ[TOKEN_VARIABLE].strip():
+            raise TokenFault(TOKEN_VARIABLE, "is empty; unset the variable if there is to be none")
         return _checked_token(TOKEN_VARIABLE, environ[TOKEN_VARIABLE])
     return None
 
@@ -160,6 +191,20 @@ class _OneToken:
             return None
         # without the token itself: nobody behind this needs it, and what is not there cannot leak
         return AccessToken(token="", client_id=BEARER, scopes=[])
+
+
+class _TokenCheck(BearerAuthBackend):
+    """Says of a refused request that it was: a client that gets 401 often says no more than that it cannot connect."""
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, AuthenticatedUser] | None:
+        found = await super().authenticate(conn)
+        if found is None:
+            sent = "a wrong" if "authorization" in conn.headers else "no"
+            change = (
+                f"give the client the header `Authorization: Bearer …`, with what {TOKEN_VARIABLE} or --token-file has"
+            )
+            log.warning("request_refused", why=f"it brings {sent} bearer token", change=change)
+        return found
 
 
 class _HostCheck:

@@ -21,6 +21,7 @@ from asyncfc_mcp.transports.body import MOST_BODY_BYTES, BodyLimit
 from asyncfc_mcp.transports.doorway import SESSION_HEADER, NetworkDoorway
 from asyncfc_mcp.transports.exchanges import Exchanges
 from asyncfc_mcp.transports.listener import Listener
+from asyncfc_mcp.transports.paths import pointing_to
 from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
 
 MCP_PATH = "/mcp"
@@ -37,7 +38,7 @@ async def serve_http(
         handlers.server, session_idle_timeout=doorway.sessions.idle_s, max_request_body_size=MOST_BODY_BYTES
     )
     tracked = SessionTracking(manager.asgi_app, doorway.sessions)
-    routes = Starlette(routes=[Route(MCP_PATH, endpoint=tracked)])
+    routes = Starlette(routes=[Route(MCP_PATH, endpoint=tracked)], exception_handlers=pointing_to(MCP_PATH))
     exchanges = Exchanges(access.guarding(BodyLimit(routes)))
     handlers.server.middleware += [exchanges.bound, _declaring(handlers)]
     async with manager.run(), anyio.create_task_group() as tasks:

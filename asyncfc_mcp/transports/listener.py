@@ -14,6 +14,8 @@ from starlette.types import ASGIApp
 
 from asyncfc_mcp.errors import GatewayError
 
+ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound to
+"""Stand for every address of this machine; no request can name one as its Host."""
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 """Longer than clients keep an unused connection: one that we close first may just be carrying their next call."""
@@ -61,7 +63,9 @@ class Listener:
 
     @property
     def origin(self) -> str:
-        """The beginning of every URL of it."""
+        """The beginning of every URL of it, as a client on this machine says it."""
+        if self.host in ANY_ADDRESS:
+            return f"http://localhost:{self.port}"
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from asyncfc_mcp.transports.body import MOST_BODY_BYTES, BodyLimit
 from asyncfc_mcp.transports.doorway import MESSAGES_PATH, SESSION_PARAMETER, NetworkDoorway
 from asyncfc_mcp.transports.exchanges import Exchanges
 from asyncfc_mcp.transports.listener import Listener
+from asyncfc_mcp.transports.paths import pointing_to
 from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
 
 SSE_PATH = "/sse"
@@ -33,7 +34,8 @@ async def serve_sse(
         Route(SSE_PATH, endpoint=stream, methods=["GET"]),
         Mount(MESSAGES_PATH, app=transport.handle_post_message),
     ]
-    exchanges = Exchanges(access.guarding(BodyLimit(Starlette(routes=routes))))
+    app = Starlette(routes=routes, exception_handlers=pointing_to(SSE_PATH))
+    exchanges = Exchanges(access.guarding(BodyLimit(app)))
     handlers.server.middleware.append(exchanges.bound)
     async with anyio.create_task_group() as tasks:
         await tasks.start(doorway.sessions.run, on_session_end)

@@ -226,6 +226,7 @@ def test_a_file_that_lists_no_servers_says_what_it_lacks(file: Path, text: str, 
     ("entry", "message"),
     [
         ({}, "mcpServers.x.command is missing; allowed: the program to start"),
+        ({"comand": "a"}, 'mcpServers.x.command is missing (there is "comand")'),
         ({"type": "http"}, "mcpServers.x.url is missing"),
         ({"type": "stdio", "url": "https://a"}, "mcpServers.x.command is missing"),
         ({"command": 7}, "mcpServers.x.command is 7; allowed: text"),
@@ -369,9 +370,10 @@ def test_keys_of_other_tools_are_named_in_a_warning(file: Path) -> None:
     )
 
 
-def test_a_mistyped_asyncfc_object_does_not_pass_unseen(file: Path) -> None:
-    loaded = load(file, {"mcpServers": {"x": ECHO}, "asynfc": {"mode": "sync"}, "theme": "dark"})
-    assert loaded.warnings == ("asynfc: ignored; did you mean asyncfc?",)
+@pytest.mark.parametrize("name", ["asynfc", "asyncFC", "AsyncFc"])
+def test_a_mistyped_asyncfc_object_does_not_pass_unseen(file: Path, name: str) -> None:
+    loaded = load(file, {"mcpServers": {"x": ECHO}, name: {"mode": "sync"}, "theme": "dark"})
+    assert loaded.warnings == (f"{name}: ignored; did you mean asyncfc?",)
 
 
 def test_a_name_that_stands_twice_is_told(file: Path) -> None:

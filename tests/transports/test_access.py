@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
-from asyncfc_mcp.transports.access import Access, OpenToEverybody, TokenFault, token_from
+from asyncfc_mcp.transports.access import Access, NoAddress, OpenToEverybody, TokenFault, token_from
 from asyncfc_mcp.transports.listener import AddressUnusable, Listener
 from tests.transports.support import TOKEN, Kind, place
 
@@ -125,3 +128,55 @@ async def test_a_session_does_not_let_in_who_brings_no_token() -> None:
         await http.initialize()
         assert (await http.post(http.message("ping"))).status_code == 200
         assert (await http.post(http.message("ping"), authorization="Bearer wrong")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("wrong", "option"),
+    [
+        ({"host": "127.0.0.1:9000"}, "--host"),
+        ({"host": "http://127.0.0.1"}, "--host"),
+        ({"more_hosts": ["https://lan.example.org"]}, "--allow-host"),
+        ({"more_hosts": ["lan.example.org/mcp"]}, "--allow-host"),
+        ({"more_origins": ["lan.example.org"]}, "--allow-origin"),
+        ({"more_origins": ["https://lan.example.org/"]}, "--allow-origin"),
+    ],
+)
+def test_a_name_that_no_request_could_match_is_refused(wrong: dict[str, Any], option: str) -> None:
+    given: dict[str, Any] = {"host": "127.0.0.1", "token": None, **wrong}
+    with pytest.raises(NoAddress, match=option):
+        Access.to(**given)
+
+
+def test_names_and_origins_with_ports_and_in_brackets_are_taken() -> None:
+    names, origins = ["lan.example.org:8443", "[fe80::1]:8443", "[fe80::1]"], ["https://lan.example.org:8443", "null"]
+    access = Access.to("::1", token=None, more_hosts=names, more_origins=origins)
+    assert {*names} <= set(access.hosts)
+    assert {*origins} <= set(access.origins)
+
+
+@every_network
+async def test_a_path_where_nothing_is_names_the_one_where_mcp_is(kind: Kind) -> None:
+    async with place(kind) as gateway, gateway.http() as http:
+        path = "/" + gateway.url.rpartition("/")[2]
+        answer = await http.client.get(gateway.url.removesuffix(path) + "/nowhere")
+        assert answer.status_code == 404
+        assert f"MCP is at {path}" in answer.text
+
+
+@every_network
+async def test_a_request_without_the_token_is_said_in_the_log_but_not_what_it_brought(kind: Kind) -> None:
+    async with place(kind, token=TOKEN) as gateway, gateway.http() as http:
+        with structlog.testing.capture_logs() as lines:
+            for headers in ({}, {"authorization": f"Bearer {TOKEN}x"}):
+                http.client.headers.pop("authorization", None)
+                await http.client.post(gateway.url, json=http.message("ping"), headers=headers)
+        refused = [line["why"] for line in lines if line["event"] == "request_refused"]
+        assert refused == ["it brings no bearer token", "it brings a wrong bearer token"]
+        assert TOKEN not in str(lines)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_address_that_is_named_is_one_that_is_let_in(host: str) -> None:
+    assert "localhost" in Access.to(host, token=TOKEN).hosts
+    with closing(Listener(host, 0)) as listener:
+        assert listener.origin == f"http://localhost:{listener.port}"
