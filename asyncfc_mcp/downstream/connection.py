@@ -104,9 +104,15 @@ class Connection:
     def era(self) -> Era | None:
         """Which era it speaks with the server; None while it is down."""
         live = self._supervisor.usable
-        if live is None:
-            return None
-        return "legacy" if live.session.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS else "modern"
+        return None if live is None else _era_of(live)
+
+    async def era_when_up(self) -> Era:
+        """Which era it speaks with the server, waiting for that while it starts.
+
+        Raises:
+            DownstreamUnavailable: It was not connected in time.
+        """
+        return _era_of(await self._supervisor.connected())
 
     @property
     def is_legacy(self) -> bool:
@@ -315,3 +321,7 @@ class Connection:
     def _tell_hooks(self, owners: tuple[object, ...], method: str, params: Mapping[str, Any] | None) -> None:
         if self.hooks is not None:
             self.hooks.notified(self.key, owners, method, dict(params) if params is not None else None)
+
+
+def _era_of(live: Live) -> Era:
+    return "legacy" if live.session.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS else "modern"

@@ -23,6 +23,8 @@ class Caller:
     session: str | None = None
     """The legacy session behind the request, where messages can be sent outside of any request; None where there is
     none."""
+    ends_with: str | None = None
+    """The session or stream, of either era, whose end is that of the conversation; None where nothing tells of it."""
     cap_s: float = 25.0
     """The longest that one request of this client may wait."""
     output_characters: int = 40_000

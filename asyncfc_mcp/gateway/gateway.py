@@ -369,8 +369,8 @@ class Gateway:
             future.listeners.remove(requester)
 
     def end_session(self, session: str) -> None:
-        """A legacy session is over: what has not started is cancelled, what runs gets a grace, values stay."""
-        ended = [one for one in self._table if one.caller.session == session and not one.record.is_settled]
+        """A session or stream is over: what has not started is cancelled, what runs gets a grace, values stay."""
+        ended = [one for one in self._table if one.caller.ends_with == session and not one.record.is_settled]
         unstarted = [one for one in ended if one.record.state is FutureState.PENDING]
         self.cancel(unstarted, "its session has ended before it could start")
         running = [one for one in ended if one not in unstarted]

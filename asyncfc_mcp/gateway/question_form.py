@@ -39,6 +39,15 @@ def check_question(claims: Claims, request: object) -> None:
         _check_as_result(name, asked)
 
 
+def can_be_asked(claims: Claims, request: object) -> bool:
+    """Whether the client of these claims can be asked that."""
+    try:
+        check_question(claims, request)
+    except InputRefused:
+        return False
+    return True
+
+
 def _check_as_result(name: str, request: Mapping[str, Any]) -> None:
     """A modern client gets it in the result of its own request, which must not be refused for it on its way out."""
     result = {"resultType": "input_required", "inputRequests": {"asked": request}}

@@ -23,7 +23,7 @@ from asyncfc_mcp.core.future import FutureState, Move
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.question_form import check_question
+from asyncfc_mcp.gateway.question_form import can_be_asked, check_question
 from asyncfc_mcp.gateway.requester import ClientGone, Requester
 from asyncfc_mcp.gateway.runner import Runner
 
@@ -235,7 +235,7 @@ class Questions:
         ends_at = began_at + wait_s
         requester = waiter.requester
         while True:
-            for question in self._concerning(waiter) if requester is not None else ():
+            for question in self._concerning(waiter):
                 if requester is None or requester.shows_questions:
                     return self._concerning(waiter)
                 if question not in asked:
@@ -276,12 +276,20 @@ class Questions:
         return anyio.current_time() < scope.deadline
 
     def _concerning(self, waiter: Waiter) -> tuple[Question, ...]:
-        """The open questions that nobody is asked yet and that one of its futures, or a blocker, waits for."""
+        """The open questions that nobody is asked yet and that one of its futures, or a blocker, waits for.
+
+        As far as its client can answer them: the call may be that of another client, which can.
+        """
         free = [question for question in self._open.values() if question.is_free]
-        if not free:
+        if not free or waiter.requester is None:
             return ()
         reached = self._runner.waited_for(waiter.caller, waiter.futures, self.asking)
-        return tuple(question for question in free if any(future.call.future in reached for future in question.futures))
+        return tuple(
+            question
+            for question in free
+            if any(future.call.future in reached for future in question.futures)
+            and all(can_be_asked(waiter.caller.claims, request) for request in question.requests.values())
+        )
 
     def _on_move(self, _: Move, __: Future) -> None:
         """What a call waits for has changed, and so perhaps whose question it waits for."""

@@ -15,6 +15,14 @@ def nameable(future: Future) -> str:
     return future.token if not future.caller.is_anonymous else future.token.rpartition("_")[0]
 
 
+def scope_in_logs(future: Future) -> str:
+    """The scope without the session in it: whoever knows the whole of its id could speak in its name."""
+    caller = future.caller
+    if caller.is_anonymous:
+        return caller.principal
+    return caller.scope if caller.session is None else caller.scope.replace(caller.session, caller.session[:6])
+
+
 def log_settled(move: Move, future: Future) -> None:
     """Write the line; it holds no argument and no value, since both may be secret."""
     if move.to_state not in SETTLED:
@@ -26,7 +34,7 @@ def log_settled(move: Move, future: Future) -> None:
         token=nameable(future),
         tool=future.policy.tool,
         server=future.policy.server,
-        scope=future.caller.scope if not future.caller.is_anonymous else future.caller.principal,
+        scope=scope_in_logs(future),
         state=str(move.to_state),
         waited_s=round(started_at - record.arrived_at, 4),
         ran_s=round(move.at - started_at, 4),

@@ -130,7 +130,10 @@ class Runner:
     def _report(self, move: Move, future: Future) -> None:
         log.debug("future_moved", token=nameable(future), from_state=move.from_state, to_state=move.to_state)
         for listener in self._listeners:
-            listener(move, future)
+            try:
+                listener(move, future)
+            except Exception:  # one that breaks must not keep the other commands of this step from being carried out
+                log.exception("listener_failed", token=nameable(future))
         if move.to_state in SETTLED:
             future.request = NOTHING_ASKED
             future.settled.set()

@@ -98,7 +98,7 @@ class Submission:
             ArgumentFault, UnknownToken, NameTaken, NameNeedsScope, TooManyUnsettled: it is not a call that can be
                 taken.
         """
-        if token is not None and caller.is_anonymous and not caller.has_own_scope:
+        if token is not None and caller.is_among_strangers:
             raise NameNeedsScope
         if token is not None and self._table.has_name(caller, token):
             bearer = self._table.find(caller, token)

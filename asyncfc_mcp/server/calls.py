@@ -89,9 +89,7 @@ class Calls:
             return self._with_attachments(caller, {"content": [text_block(str(error))], "isError": True}, ())
         except MCPError:
             raise
-        except (
-            Exception
-        ):  # the SDK answers what it does not know with a bare number: say it in our log and to the model
+        except Exception:  # the SDK answers what it does not know with a bare number, and logs nothing of ours
             log.exception("request_broke", tool=params.name)
             raise MCPError(types.INTERNAL_ERROR, "The gateway itself failed; its log says why.") from None
 

@@ -59,8 +59,7 @@ def read_future(gateway: Gateway, caller: Caller, uri: str) -> dict[str, Any]:
 
 def complete_token(gateway: Gateway, caller: Caller, begun: str) -> dict[str, Any]:
     """The result of completing the template's `token`: the caller's own tokens, newest first."""
-    shares_its_scope = caller.is_anonymous and not caller.has_own_scope
-    mine = [] if shares_its_scope else [one.token for one in reversed(gateway.futures(caller))]
+    mine = [] if caller.is_among_strangers else [one.token for one in reversed(gateway.futures(caller))]
     fitting = [token for token in mine if token.startswith(begun)]
     values = fitting[:MOST_COMPLETIONS]
     return {"completion": {"values": values, "total": len(fitting), "hasMore": len(fitting) > len(values)}}

@@ -137,7 +137,7 @@ class Handlers:
         self._gateway.delivery.expect_call()
 
     def end_session(self, session: str) -> None:
-        """A transport has seen the end of a legacy session."""
+        """A transport has seen the end of a session or stream."""
         self._gateway.end_session(session)
 
     async def _meet(self, ctx: Context, call_next: CallNext) -> HandlerResult:

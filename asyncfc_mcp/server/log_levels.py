@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.offers import Offers
@@ -60,7 +59,7 @@ class LogLevels:
         try:
             while (level := self._sessions.most_verbose_level) is not None:
                 with anyio.CancelScope() as self._rounds[connection]:
-                    if connection.status.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+                    if await connection.era_when_up() == "legacy":
                         await connection.request("logging/setLevel", {"level": level})
                     await connection.until_lost()
         except GatewayError as error:  # it is asked again when a client next says what it wants

@@ -12,7 +12,6 @@ import anyio
 import mcp_types as types
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import SERVER_INFO_META_KEY
 
 from asyncfc_mcp.downstream.offers import Offers
 from asyncfc_mcp.downstream.outcome import DownstreamError, InputRefused, RpcError
@@ -198,7 +197,7 @@ class _Request:
         for _ in range(MOST_ROUNDS):
             result = await self._send(server, params)
             if result.get("resultType") != "input_required" or is_modern(self.context):
-                return _without_server_info(result)
+                return result
             params = {**params, **await self._answers(result)}
         raise InputRefused(f"server {server!r} asked for input more than {MOST_ROUNDS} times in one request")
 
@@ -235,13 +234,3 @@ def _in_the_clients_words(context: Context, error: RpcError, uri: str) -> MCPErr
     """What the only server that could have the resource says of it, with the code of the client's revision."""
     code = types.INVALID_PARAMS if is_modern(context) else error.code
     return MCPError(code, error.message, error.data if error.data is not None else {"uri": uri})
-
-
-def _without_server_info(result: Answer) -> Answer:
-    """The result without what a server says of its connection to us: a client's own connection is another one."""
-    meta = result.get("_meta")
-    if not isinstance(meta, dict) or SERVER_INFO_META_KEY not in meta:
-        return result
-    said = {key: value for key, value in cast("Answer", meta).items() if key != SERVER_INFO_META_KEY}
-    kept = {key: value for key, value in result.items() if key != "_meta"}
-    return {**kept, "_meta": said} if said else kept

@@ -10,7 +10,6 @@ from anyio.abc import TaskGroup, TaskStatus
 from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from mcp_types import METHOD_NOT_FOUND
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.outcome import RpcError
@@ -126,7 +125,7 @@ class Watches:
 
     async def _hold(self, watch: _Watch, connection: Connection) -> None:
         """One subscription, until its connection is lost or its round is over."""
-        if connection.status.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        if await connection.era_when_up() == "modern":
             await connection.listen([watch.uri], watch.answered.set)
             raise SubscriptionLost  # closed in good order, but still wanted
         await connection.request("resources/subscribe", {"uri": watch.uri})

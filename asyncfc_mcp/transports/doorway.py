@@ -50,6 +50,7 @@ class NetworkDoorway:
             is_anonymous=is_anonymous,
             has_own_scope=conversation is not None or _is_own(part, is_anonymous=is_anonymous),
             session=None if is_modern(context) else conversation,
+            ends_with=conversation,
             cap_s=self._await_cap_s if self._await_cap_s is not None else limits.cap_s,
             output_characters=limits.output_characters,
             claims=claims_of(context),

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
 from typing import Any, get_args
 
 import anyio
 import pytest
+from mcp import Client
 from mcp_types import INVALID_PARAMS, LoggingLevel, LoggingMessageNotificationParams
 
-from tests.harness import LIMIT_S, Era, running
+from asyncfc_mcp.app import App
+from asyncfc_mcp.config.load import load_file
+from asyncfc_mcp.config.models import RemoteEntry
+from tests.downstream.support import eras_over_http
+from tests.harness import LIMIT_S, Era, GatewayClient, running
 from tests.passing.support import answer, both_eras, eventually, library, refused, send
+from tests.transports.support import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +40,22 @@ async def test_the_level_of_a_session_is_set_at_its_servers(level: LoggingLevel)
         with anyio.fail_after(LIMIT_S):
             while await answer(gateway, "lib_level") != level:
                 pass
+
+
+async def test_the_level_is_set_on_a_legacy_clients_own_connection_to_a_server_of_both_eras(tmp_path: Path) -> None:
+    async with eras_over_http("dual") as server:
+        assert isinstance(server.transport, RemoteEntry)
+        file = tmp_path / "config.json"
+        entry = {"url": server.transport.url, "asyncfc": {"inline_wait_s": LIMIT_S}}
+        file.write_text(json.dumps({"mcpServers": {"eras": entry}}))
+        app = App(load_file(file, os.environ), None, serves_network=True)
+        async with serving(app, "http") as url, Client(url, mode="legacy") as client:
+            gateway = GatewayClient(client, app)
+            await gateway.call("eras_seen")
+            await send(gateway, "logging/setLevel", level="warning")
+            with anyio.fail_after(LIMIT_S):
+                while "logging/setLevel" not in await gateway.text("eras_seen"):
+                    pass
 
 
 async def test_an_unknown_level_is_refused() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
+from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitCompleteNotification, InputRequiredResult
 
@@ -212,6 +214,17 @@ async def test_calls_of_several_scopes_that_may_have_asked_are_not_asked() -> No
         answer = await asked_of_legacy_server(gateway, "elicitation/create", FORM, scope="chat-1")
         assert "several clients" in answer["error"]["message"]
         assert user.asked == []
+
+
+async def test_a_client_that_cannot_answer_is_not_shown_the_question_of_anothers_call() -> None:
+    user = User()
+    async with running({"toy": toy(tools=FREE_ASK)}, era="legacy", client_options=user.options) as gateway:
+        token = await gateway.token("ask", method="elicitation/create", params=FORM, gate="a", _wait_s=0)
+        async with Client(gateway.app.handlers.server) as other, anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(gateway.call, "release", key="a"))
+            awaited = await other.call_tool("await_future", {"futures": [token]}, read_timeout_seconds=LIMIT_S)
+            assert json.loads(text_of(awaited)) == {"result": RED}
+        assert user.asked == ["Which colour?"]
 
 
 @pytest.mark.parametrize("era", ERAS)

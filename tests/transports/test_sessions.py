@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import anyio
 import pytest
 
+from asyncfc_mcp.app import App
+from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.transports.sessions import Sessions
+from tests.harness import LIMIT_S, Era, toy
+from tests.transports.support import FREE_TOOLS, Place, serving, token
 
 pytestmark = pytest.mark.anyio
 
@@ -54,3 +62,18 @@ async def test_an_idle_session_ends_and_a_busy_one_does_not() -> None:
             await told.wait()
         tasks.cancel_scope.cancel()
     assert ended == ["idle", "busy"]
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_what_has_not_started_is_cancelled_as_its_sse_stream_ends(era: Era, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"mcpServers": {"toy": toy(tools=FREE_TOOLS)}}))
+    app = App(load_file(file, os.environ), None, serves_network=True)
+    async with serving(app, "sse") as url:
+        async with Place("sse", url, None).client(era) as client:
+            running = await token(client, "hold", key="k")
+            await token(client, "echo", text=running)
+        _, waiting = app.gateway.table
+        with anyio.fail_after(LIMIT_S):
+            await waiting.settled.wait()
+    assert waiting.record.state == "cancelled"

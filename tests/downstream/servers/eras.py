@@ -19,6 +19,7 @@ CAPABILITIES = {
     "resources": {"listChanged": True, "subscribe": True},
     "prompts": {"listChanged": True},
     "completions": {},
+    "logging": {},
     "x-custom": {"kept": True},
 }
 FAULTS: dict[str, Any] = {}
