@@ -55,9 +55,10 @@ async def running(
         file.write_text(json.dumps(document))
         app = App(load_file(file, os.environ), state_folder)
     with anyio.fail_after(60):
-        async with app.running(), Client(
-            app.handlers.server, mode=era, message_handler=message_handler, **(client_options or {})
-        ) as client:
+        async with (
+            app.running(),
+            Client(app.handlers.server, mode=era, message_handler=message_handler, **(client_options or {})) as client,
+        ):
             yield GatewayClient(client, app)
 
 

@@ -14,9 +14,9 @@ from asyncfc_mcp.downstream.hooks import OnInput, OnStatus
 from asyncfc_mcp.downstream.outcome import DownstreamError, DownstreamLost, InputRefused, MalformedResult, Outcome
 from asyncfc_mcp.downstream.retrying import delay_s
 from asyncfc_mcp.downstream.sending import CancelledWhileAsking, Connected, Sender
-from asyncfc_mcp.downstream.task_book import TaskBook
-from asyncfc_mcp.downstream.task_call import TaskCall
-from asyncfc_mcp.downstream.tasks import finish_task, is_task
+from asyncfc_mcp.downstream.tasks.book import TaskBook
+from asyncfc_mcp.downstream.tasks.call import TaskCall
+from asyncfc_mcp.downstream.tasks.finishing import finish_task, is_task
 
 _T = TypeVar("_T")
 

@@ -25,15 +25,15 @@ from asyncfc_mcp.downstream.exchange import RecordingDispatcher
 from asyncfc_mcp.downstream.following import LIST_CHANGES, Lists
 from asyncfc_mcp.downstream.handshake import CLIENT_INFO, negotiate
 from asyncfc_mcp.downstream.hooks import Hooks, OnInput, OnStatus
-from asyncfc_mcp.downstream.link import Link
+from asyncfc_mcp.downstream.links.link import Link
 from asyncfc_mcp.downstream.listing import KeptListing, Listing, fetch_listing
 from asyncfc_mcp.downstream.outcome import Outcome
 from asyncfc_mcp.downstream.sending import Live, RawNotification, Sender
-from asyncfc_mcp.downstream.sign_in import SignIn
+from asyncfc_mcp.downstream.sign_in.auth import SignIn
 from asyncfc_mcp.downstream.status import ServerStatus
 from asyncfc_mcp.downstream.supervision import HANDSHAKE_LIMIT_S, START_TIMEOUT_S, Supervisor
-from asyncfc_mcp.downstream.task_book import TaskBook
-from asyncfc_mcp.downstream.tasks import must_be_task
+from asyncfc_mcp.downstream.tasks.book import TaskBook
+from asyncfc_mcp.downstream.tasks.finishing import must_be_task
 
 log = structlog.get_logger(__name__)
 

@@ -22,8 +22,8 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, LOG_LEVEL_META_KEY, RequestId
 
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims
-from asyncfc_mcp.downstream.link import Link
-from asyncfc_mcp.downstream.task_book import TaskBook
+from asyncfc_mcp.downstream.links.link import Link
+from asyncfc_mcp.downstream.tasks.book import TaskBook
 
 TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 """The one capability that is ours: a server's tasks are driven to their end here, whoever the client is."""

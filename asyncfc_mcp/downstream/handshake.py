@@ -32,10 +32,10 @@ from pydantic import ValidationError
 
 from asyncfc_mcp import __version__
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims
-from asyncfc_mcp.downstream.credentials import NotSignedIn
 from asyncfc_mcp.downstream.exchange import Exchange
-from asyncfc_mcp.downstream.faults import NOT_SIGNED_IN, TRANSPORT_FAULTS
-from asyncfc_mcp.downstream.process import CommandNotFound, WorkingFolderMissing
+from asyncfc_mcp.downstream.links.faults import NOT_SIGNED_IN, TRANSPORT_FAULTS
+from asyncfc_mcp.downstream.links.process import CommandNotFound, WorkingFolderMissing
+from asyncfc_mcp.downstream.sign_in.credentials import NotSignedIn
 from asyncfc_mcp.errors import GatewayError
 
 CLIENT_INFO = Implementation(name="asyncfc-mcp", version=__version__)

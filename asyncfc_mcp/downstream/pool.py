@@ -15,7 +15,7 @@ from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.hooks import Hooks
 from asyncfc_mcp.downstream.listing import KeptListing
-from asyncfc_mcp.downstream.sign_in import sign_in_for
+from asyncfc_mcp.downstream.sign_in.auth import sign_in_for
 from asyncfc_mcp.downstream.status import ServerStatus
 from asyncfc_mcp.downstream.supervision import START_TIMEOUT_S
 from asyncfc_mcp.downstream.variants import IDLE_LIMIT_S, Variants

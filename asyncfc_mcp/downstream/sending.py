@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.exchange import Exchange, RecordingDispatcher
-from asyncfc_mcp.downstream.faults import BROKEN_OFF, FORGOTTEN, NOT_SIGNED_IN, UNREACHABLE
 from asyncfc_mcp.downstream.handshake import WORDS_FOR_A_STATUS, is_closed
+from asyncfc_mcp.downstream.links.faults import BROKEN_OFF, FORGOTTEN, NOT_SIGNED_IN, UNREACHABLE
 from asyncfc_mcp.downstream.outcome import (
     DownstreamError,
     DownstreamLost,

@@ -15,14 +15,14 @@ import structlog
 
 from asyncfc_mcp.config.models import RemoteEntry, ServerEntry, StdioEntry
 from asyncfc_mcp.downstream.handshake import explanation, is_lasting
-from asyncfc_mcp.downstream.link import Link
+from asyncfc_mcp.downstream.links.link import Link
+from asyncfc_mcp.downstream.links.remote import remote_link
+from asyncfc_mcp.downstream.links.stdio import stdio_link
 from asyncfc_mcp.downstream.outcome import DownstreamUnavailable
-from asyncfc_mcp.downstream.remote import remote_link
 from asyncfc_mcp.downstream.retrying import LONGEST_DELAY_S, delay_s
 from asyncfc_mcp.downstream.sending import Live
-from asyncfc_mcp.downstream.sign_in import SignIn
+from asyncfc_mcp.downstream.sign_in.auth import SignIn
 from asyncfc_mcp.downstream.status import ConnectionState
-from asyncfc_mcp.downstream.stdio import stdio_link
 
 log = structlog.get_logger(__name__)
 

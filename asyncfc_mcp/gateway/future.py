@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +110,18 @@ class Future:
     def looks(self) -> Looks:
         """What a poll sees of it."""
         return self.record.state, self.progress
+
+    @contextmanager
+    def heard_by(self, requester: Requester | None) -> Generator[None]:
+        """Pass on what its server says meanwhile to a request that waits for it."""
+        if requester is None:
+            yield
+            return
+        self.listeners.append(requester)
+        try:
+            yield
+        finally:
+            self.listeners.remove(requester)
 
     def has_expired(self, settled_before: float, shown_before: float) -> bool:
         """Whether it can be forgotten: long settled, or nobody can ask for it (again).

@@ -18,15 +18,17 @@ from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.gateway import Gateway, Turn, UnknownTool, Wishes
+from asyncfc_mcp.gateway.gateway import Gateway, UnknownTool
 from asyncfc_mcp.gateway.questions import Question, shown_requests
 from asyncfc_mcp.gateway.shaping import Block, text_block
+from asyncfc_mcp.gateway.turns import Turn, Wishes
 from asyncfc_mcp.server.doorway import Context, Doorway
 from asyncfc_mcp.server.requester import ContextRequester
 from asyncfc_mcp.server.results import FUTURE_META_KEY, future_meta, settled_result
+from asyncfc_mcp.server.roots import Roots, is_answer
 from asyncfc_mcp.server.schema import own_arguments, split_arguments
 from asyncfc_mcp.server.sessions import Sessions
-from asyncfc_mcp.server.tasks import Tasks
+from asyncfc_mcp.server.tasks.extension import Tasks
 from asyncfc_mcp.server.tools import OwnTools
 from asyncfc_mcp.server.wire import COMPLETE, as_mcp_error, passed_on_meta
 
@@ -51,6 +53,7 @@ class Calls:
         doorway: who is behind a request.
         sessions: the legacy sessions that are alive.
         tasks: hands out futures to clients that know tasks.
+        roots: what servers are given before they are called.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class Calls:
         tasks: Tasks,
         *,
         offers: Offers,
+        roots: Roots,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
         self._doorway = doorway
         self._sessions = sessions
         self._tasks = tasks
+        self._roots = roots
         self._own = OwnTools(gateway, offers)
 
     def register(self, server: Server[Any]) -> None:
@@ -81,6 +86,7 @@ class Calls:
     async def _answer_call(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         caller = self._wanting_logs(self._doorway.caller(context))
         self._gateway.delivery.arrive(caller)
+        self._roots.note(_responses(context))
         try:
             if params.name in self._own:
                 return await self._call_own(caller, params, context)
@@ -115,8 +121,13 @@ class Calls:
     ) -> dict[str, Any]:
         tool = await self._find(params.name)
         arguments, wishes = self._split(tool, params.arguments)
+        state, responses = _shown(params.request_state), _responses(context)
+        question = await self._roots.before_call(caller, tool.server, state, responses)
+        if question is not None:
+            return question
+        responses = self._roots.others(responses)
         requester = ContextRequester(context, self._sessions.seen(context, caller), caller)
-        asked = self._answered(caller, tool, arguments, params, context)
+        asked = self._answered(caller, tool, arguments, state, responses)
         if asked is not None:
             turn = await self._gateway.resume(asked, wishes, requester)
         else:
@@ -126,7 +137,7 @@ class Calls:
                 arguments,
                 wishes,
                 meta=passed_on_meta(context),
-                input_responses=_responses(context) or None,
+                input_responses=responses or None,
                 requester=requester,
             )
         return self._answer(caller, turn, context)
@@ -152,17 +163,17 @@ class Calls:
         caller: Caller,
         tool: CatalogTool,
         arguments: dict[str, Any] | None,
-        params: types.CallToolRequestParams,
-        context: Context,
+        state: dict[str, Any],
+        responses: dict[str, Any],
     ) -> Future | None:
         """The call that goes on now that its client has answered; None for a fresh call.
 
         Raises:
             QuestionLapsed: it is over.
         """
-        responses = _responses(context)
-        if params.request_state is not None:
-            state = _shown(params.request_state)
+        if is_answer(state):
+            return None
+        if state:
             future = self._gateway.table.known(state["future"])
             if future is None or not future.is_shown:
                 raise QuestionLapsed
@@ -230,9 +241,9 @@ def _input_required(questions: tuple[Question, ...], future: Future | None) -> d
     return {"resultType": "input_required", "inputRequests": requests, "requestState": json.dumps(state)}
 
 
-def _shown(state: str) -> dict[str, Any]:
-    """What `_input_required` wrote; only that can come back, since it was sealed."""
-    return json.loads(state)
+def _shown(state: str | None) -> dict[str, Any]:
+    """What was written with a question; only that can come back, since it was sealed. Nothing of a fresh call."""
+    return json.loads(state) if state is not None else {}
 
 
 def _responses(context: Context) -> dict[str, Any]:

@@ -29,8 +29,9 @@ from asyncfc_mcp.server.instructions import instructions
 from asyncfc_mcp.server.lists import Lists, is_sound
 from asyncfc_mcp.server.log_levels import LogLevels
 from asyncfc_mcp.server.passing import Passing
+from asyncfc_mcp.server.roots import Roots
 from asyncfc_mcp.server.sessions import Sessions
-from asyncfc_mcp.server.tasks import Tasks
+from asyncfc_mcp.server.tasks.extension import Tasks
 from asyncfc_mcp.server.tool_list import ToolList
 
 NAME = "asyncfc-mcp"
@@ -67,9 +68,10 @@ class Handlers:
         self._changes = Changes(gateway, self._offers, self._sessions, doorway)
         self._levels = LogLevels(gateway, self._offers, self._sessions)
         self._tasks = Tasks(gateway, settings, doorway)
+        roots = Roots(gateway.pool, self._sessions, doorway)
         parts = (
             ToolList(gateway.pool.catalog, settings, doorway, gateway.delivery),
-            Calls(gateway, settings, doorway, self._sessions, self._tasks, offers=self._offers),
+            Calls(gateway, settings, doorway, self._sessions, self._tasks, offers=self._offers, roots=roots),
             Lists(gateway, self._offers, self._sessions, doorway),
             Passing(
                 gateway,
@@ -88,7 +90,7 @@ class Handlers:
             "notifications/roots/list_changed", types.NotificationParams, self._pass_on_roots
         )
         gateway.questions.back_channel = self._sessions
-        gateway.attribution.answer_outside = self._sessions.answer_outside
+        gateway.attribution.answer_outside = roots.answer_outside
         gateway.attribution.listen(self._on_notification)
         self.options: InitializationOptions = self.server.create_initialization_options(
             NotificationOptions(tools_changed=True, prompts_changed=True, resources_changed=True)

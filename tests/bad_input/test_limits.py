@@ -15,7 +15,7 @@ import structlog
 
 from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.gateway import Wishes
+from asyncfc_mcp.gateway.turns import Wishes
 from tests.bad_input.support import assert_unharmed, error_of, free_toy
 from tests.harness import LIMIT_S, GatewayClient, running
 

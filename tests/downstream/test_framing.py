@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncfc_mcp.downstream.framing import Line, LineSplitter, printable, response_id
+from asyncfc_mcp.downstream.links.framing import Line, LineSplitter, printable, response_id
 
 
 @given(st.lists(st.binary(max_size=20).map(lambda data: data.replace(b"\n", b""))), st.integers(1, 7))

@@ -28,8 +28,8 @@ from asyncfc_mcp.downstream.outcome import (
     Outcome,
     RpcError,
 )
-from asyncfc_mcp.downstream.task_call import TaskCancelled, TaskLost
-from asyncfc_mcp.downstream.task_following import poll_interval_s
+from asyncfc_mcp.downstream.tasks.call import TaskCancelled, TaskLost
+from asyncfc_mcp.downstream.tasks.following import poll_interval_s
 from tests.downstream.support import connected, entry, free_port
 
 pytestmark = pytest.mark.anyio

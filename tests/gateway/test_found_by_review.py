@@ -12,7 +12,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from structlog.testing import capture_logs
 
-from asyncfc_mcp.gateway import gateway as gateway_module
+from asyncfc_mcp.gateway import forgetting
 from tests.harness import FREE, TOY, GatewayClient, running, text_of, toy
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ async def test_calls_at_the_limit_come_in_one_by_one_without_a_stampede() -> Non
 
 
 async def test_the_sweep_leaves_a_result_that_is_about_to_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_module, "SWEEP_S", 0.001)
+    monkeypatch.setattr(forgetting, "SWEEP_S", 0.001)
     async with running({"toy": toy(tools={"echo": FREE})}) as gateway:
         for _ in range(10):
             texts = await side_by_side(gateway, *[{"tool": "echo", "text": "x", "_wait_s": 5} for _ in range(30)])
@@ -221,7 +221,7 @@ async def test_a_late_answer_does_not_change_what_was_said_of_a_timed_out_call()
 
 
 async def test_values_over_the_budget_are_forgotten_oldest_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_module, "SWEEP_S", 0.01)
+    monkeypatch.setattr(forgetting, "SWEEP_S", 0.01)
     async with running({"toy": toy(tools={"large": FREE})}, max_kept_mb=1) as gateway:
         tokens = [await gateway.named("large", size=400_000) for _ in range(5)]
         with anyio.fail_after(10):
@@ -232,7 +232,7 @@ async def test_values_over_the_budget_are_forgotten_oldest_told_first(monkeypatc
 
 
 async def test_silent_scopes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_module, "SWEEP_S", 0.01)
+    monkeypatch.setattr(forgetting, "SWEEP_S", 0.01)
     monkeypatch.setattr("asyncfc_mcp.gateway.delivery.IDLE_S", 0.05)
     async with running({"toy": toy(tools={"echo": FREE})}) as gateway:
         for number in range(20):

@@ -9,7 +9,13 @@ import pytest
 from mcp.shared.auth import OAuthToken
 from structlog.testing import capture_logs
 
-from asyncfc_mcp.downstream.credentials import Credentials, CredentialStore, FileVault, KeyringVault, credential_store
+from asyncfc_mcp.downstream.sign_in.credentials import (
+    Credentials,
+    CredentialStore,
+    FileVault,
+    KeyringVault,
+    credential_store,
+)
 
 pytestmark = pytest.mark.anyio
 

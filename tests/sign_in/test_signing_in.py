@@ -15,9 +15,9 @@ from pydantic import AnyUrl
 from structlog.testing import capture_logs
 
 from asyncfc_mcp.config.models import OAuthEntry, RemoteEntry
-from asyncfc_mcp.downstream.credentials import CredentialStore
 from asyncfc_mcp.downstream.outcome import DownstreamUnavailable
-from asyncfc_mcp.downstream.sign_in import SignIn
+from asyncfc_mcp.downstream.sign_in.auth import SignIn
+from asyncfc_mcp.downstream.sign_in.credentials import CredentialStore
 from asyncfc_mcp.downstream.status import ConnectionState
 from tests.downstream.support import connected, entry, odd, reached, running
 from tests.downstream.test_modern_servers import free_port, serving

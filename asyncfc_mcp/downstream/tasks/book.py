@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mcp_types import RequestId
 
 if TYPE_CHECKING:
-    from asyncfc_mcp.downstream.task_following import FollowedTask
+    from asyncfc_mcp.downstream.tasks.following import FollowedTask
 
 RELATED_TASK = "io.modelcontextprotocol/related-task"
 _NEWS = frozenset({"notifications/tasks", "notifications/tasks/status"})

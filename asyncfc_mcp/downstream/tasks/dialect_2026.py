@@ -10,8 +10,8 @@ from mcp_types import INTERNAL_ERROR
 
 from asyncfc_mcp.downstream.outcome import DownstreamError, MalformedResult, RpcError
 from asyncfc_mcp.downstream.retrying import delay_s
-from asyncfc_mcp.downstream.task_call import TaskCall
-from asyncfc_mcp.downstream.task_following import FollowedTask
+from asyncfc_mcp.downstream.tasks.call import TaskCall
+from asyncfc_mcp.downstream.tasks.following import FollowedTask
 
 _LISTEN_FROM_S = 1.0
 """A stream of its own is worth while for a task that is asked about less often than this."""

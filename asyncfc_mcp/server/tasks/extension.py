@@ -1,7 +1,7 @@
 """The Tasks extension, `io.modelcontextprotocol/tasks`, towards clients: who gets a task, and what they may ask of it.
 
 A task is a future and its id is the token, so that a model can pass it on as an argument. What is told of tasks on
-`subscriptions/listen` streams is in `task_streams`.
+`subscriptions/listen` streams is in `streams`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.gateway.table import UnknownToken
 from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
 from asyncfc_mcp.server.results import future_meta
-from asyncfc_mcp.server.task_shape import TaskShapes, task_key
-from asyncfc_mcp.server.task_streams import EXTENSION, TaskStreams, declares_tasks, require_tasks
+from asyncfc_mcp.server.tasks.shapes import TaskShapes, task_key
+from asyncfc_mcp.server.tasks.streams import EXTENSION, TaskStreams, declares_tasks, require_tasks
 from asyncfc_mcp.server.wire import as_mcp_error
 
 

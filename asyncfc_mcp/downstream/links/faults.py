@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx2
 from mcp_types import ErrorData
 
-from asyncfc_mcp.downstream.credentials import NotSignedIn
+from asyncfc_mcp.downstream.sign_in.credentials import NotSignedIn
 from asyncfc_mcp.errors import GatewayError
 
 UNREACHABLE = "asyncfc/unreachable"

@@ -1,6 +1,6 @@
 """Calls that their server runs as tasks: whether a tool wants that, whether an answer is one, and how such a call ends.
 
-`task_following` follows a task; `task_2025` and `task_2026` know the two dialects; `task_book` routes what servers say.
+`following` follows a task; `dialect_2025` and `dialect_2026` know how each says it; `book` routes what servers say.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from asyncfc_mcp.downstream.task_2025 import Task2025
-from asyncfc_mcp.downstream.task_2026 import Task2026
-from asyncfc_mcp.downstream.task_call import TaskCall
-from asyncfc_mcp.downstream.task_following import FollowedTask
+from asyncfc_mcp.downstream.tasks.call import TaskCall
+from asyncfc_mcp.downstream.tasks.dialect_2025 import Task2025
+from asyncfc_mcp.downstream.tasks.dialect_2026 import Task2026
+from asyncfc_mcp.downstream.tasks.following import FollowedTask
 
 
 def must_be_task(tool: Mapping[str, Any], capabilities: Mapping[str, Any]) -> bool:

@@ -15,10 +15,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ErrorData
 
 from asyncfc_mcp.config.models import RemoteEntry
-from asyncfc_mcp.downstream.faults import FORGOTTEN, TRANSPORT_FAULT_CODE, fault_of
-from asyncfc_mcp.downstream.link import Link
-from asyncfc_mcp.downstream.sign_in import SignIn, has_credentials
-from asyncfc_mcp.downstream.sse import sse_streams
+from asyncfc_mcp.downstream.links.faults import FORGOTTEN, TRANSPORT_FAULT_CODE, fault_of
+from asyncfc_mcp.downstream.links.link import Link
+from asyncfc_mcp.downstream.links.sse import sse_streams
+from asyncfc_mcp.downstream.sign_in.auth import SignIn, has_credentials
 from asyncfc_mcp.errors import GatewayError
 
 _TIMEOUT = httpx2.Timeout(connect=10.0, read=None, write=60.0, pool=None)

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, cast
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 
 from asyncfc_mcp.downstream.outcome import DownstreamError, RpcError
-from asyncfc_mcp.downstream.task_book import RELATED_TASK
-from asyncfc_mcp.downstream.task_call import TaskCall
-from asyncfc_mcp.downstream.task_following import FollowedTask
+from asyncfc_mcp.downstream.tasks.book import RELATED_TASK
+from asyncfc_mcp.downstream.tasks.call import TaskCall
+from asyncfc_mcp.downstream.tasks.following import FollowedTask
 
 
 class Task2025(FollowedTask):

@@ -20,7 +20,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from asyncfc_mcp.downstream.faults import BROKEN_OFF, FORGOTTEN, TRANSPORT_FAULT_CODE, fault_of
+from asyncfc_mcp.downstream.links.faults import BROKEN_OFF, FORGOTTEN, TRANSPORT_FAULT_CODE, fault_of
 from asyncfc_mcp.errors import GatewayError
 
 log = structlog.get_logger(__name__)

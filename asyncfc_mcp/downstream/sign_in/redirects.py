@@ -13,7 +13,7 @@ import anyio.abc
 import h11
 from mcp.shared.auth import AuthorizationCodeResult
 
-from asyncfc_mcp.downstream.credentials import NotSignedIn
+from asyncfc_mcp.downstream.sign_in.credentials import NotSignedIn
 
 _VISIT_LIMIT_S = 10.0
 _PATH = "/callback"

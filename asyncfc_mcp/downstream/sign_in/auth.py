@@ -17,8 +17,8 @@ import structlog
 from mcp.shared.auth import OAuthClientInformationFull
 
 from asyncfc_mcp.config.models import OAuthEntry, RemoteEntry, ServerEntry
-from asyncfc_mcp.downstream.credentials import Credentials, CredentialStore, NotSignedIn, credential_store
-from asyncfc_mcp.downstream.oauth import (
+from asyncfc_mcp.downstream.sign_in.credentials import Credentials, CredentialStore, NotSignedIn, credential_store
+from asyncfc_mcp.downstream.sign_in.flow import (
     VERSION_HEADER,
     Refusal,
     RenewalPostponed,

@@ -14,7 +14,7 @@ from asyncfc_mcp.downstream.hooks import OnInput, OnStatus
 from asyncfc_mcp.downstream.outcome import DownstreamError, DownstreamLost
 
 if TYPE_CHECKING:
-    from asyncfc_mcp.downstream.task_book import TaskBook
+    from asyncfc_mcp.downstream.tasks.book import TaskBook
 
 TaskRequest = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Sends a request of a method with params, waiting for the connection; the raw result, or a DownstreamError."""

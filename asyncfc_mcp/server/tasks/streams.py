@@ -26,7 +26,7 @@ from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
 from asyncfc_mcp.server.sessions import MOST_WAITING
-from asyncfc_mcp.server.task_shape import TaskShapes
+from asyncfc_mcp.server.tasks.shapes import TaskShapes
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 MOST_TASKS = 1024

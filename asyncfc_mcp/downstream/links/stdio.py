@@ -14,9 +14,9 @@ from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, Requ
 from pydantic import ValidationError
 
 from asyncfc_mcp.config.models import StdioEntry
-from asyncfc_mcp.downstream.framing import Line, LineSplitter, printable, response_id
-from asyncfc_mcp.downstream.link import Link
-from asyncfc_mcp.downstream.process import ChildProcess, spawn
+from asyncfc_mcp.downstream.links.framing import Line, LineSplitter, printable, response_id
+from asyncfc_mcp.downstream.links.link import Link
+from asyncfc_mcp.downstream.links.process import ChildProcess, spawn
 
 log = structlog.get_logger(__name__)
 

@@ -24,8 +24,8 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from pydantic import AnyUrl
 
 from asyncfc_mcp.config.models import OAuthEntry
-from asyncfc_mcp.downstream.credentials import Credentials, NotSignedIn
-from asyncfc_mcp.downstream.redirects import RedirectReceiver, receiving
+from asyncfc_mcp.downstream.sign_in.credentials import Credentials, NotSignedIn
+from asyncfc_mcp.downstream.sign_in.redirects import RedirectReceiver, receiving
 from asyncfc_mcp.errors import GatewayError
 
 VERSION_HEADER = "mcp-protocol-version"

@@ -25,7 +25,7 @@ from asyncfc_mcp.downstream.outcome import (
     RpcError,
 )
 from asyncfc_mcp.downstream.retrying import delay_s
-from asyncfc_mcp.downstream.task_call import TaskCall, TaskCancelled, TaskLost
+from asyncfc_mcp.downstream.tasks.call import TaskCall, TaskCancelled, TaskLost
 
 DEFAULT_INTERVAL_S = 1.0
 SHORTEST_INTERVAL_S = 0.05

@@ -1,0 +1,1 @@
+"""Signing in to remote servers: who asks, how it is done, and where what it gave is kept."""

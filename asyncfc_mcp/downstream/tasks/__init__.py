@@ -1,0 +1,1 @@
+"""Tasks of servers, in both dialects, followed to their end."""

@@ -1,0 +1,138 @@
+"""The request of a call, from the moment that it is taken in until it can be answered."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from asyncfc_mcp.core.events import Answered, CancelRequested
+from asyncfc_mcp.core.future import FutureState
+from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway import wording
+from asyncfc_mcp.gateway.delivery import Delivery
+from asyncfc_mcp.gateway.explaining import Explanations
+from asyncfc_mcp.gateway.forgetting import Forgetter
+from asyncfc_mcp.gateway.future import Future
+from asyncfc_mcp.gateway.keeping import Keeper
+from asyncfc_mcp.gateway.questions import Question, Questions, Waiter
+from asyncfc_mcp.gateway.requester import Requester
+from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.shaping import names_its_token
+
+
+class Withdrawn(GatewayError):
+    """A `sync` call whose turn did not come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller asked for beyond the tool's own arguments."""
+
+    wait_s: float | None = None
+    token: str | None = None
+
+
+NOTHING_WISHED = Wishes()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How far the request of a call has come."""
+
+    future: Future
+    questions: tuple[Question, ...] = ()
+    """What the client has to be asked before the request can go on; empty once it can be answered."""
+
+
+class Turns:
+    """Has each request wait as long as its tool's policy and its caller want."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        questions: Questions,
+        delivery: Delivery,
+        *,
+        keeper: Keeper,
+        explanations: Explanations,
+        forgetter: Forgetter,
+    ) -> None:
+        self._runner = runner
+        self._questions = questions
+        self._delivery = delivery
+        self._keeper = keeper
+        self._explanations = explanations
+        self._forgetter = forgetter
+
+    async def take(self, future: Future, wishes: Wishes, requester: Requester | None) -> Turn:
+        """Wait, and count the call as answered unless its client has to be asked something first.
+
+        Raises:
+            Withdrawn: (`sync`) its turn did not come.
+        """
+        try:
+            with future.heard_by(requester):
+                questions = await self._wait_inline(future, wishes, requester)
+            if questions:
+                future.is_shown = True
+                return Turn(future, questions)
+            if not future.record.is_settled or names_its_token(future):
+                await self._keeper.let_out(future)
+        except BaseException:  # cancelled, withdrawn, or its token could not be kept: in every case nobody holds it
+            self._withdraw(future, "its request ended before it could be answered")
+            raise
+        self._answer(future)
+        return Turn(future)
+
+    def _answer(self, future: Future) -> None:
+        """The answer goes out now: with the value, which the client is told so, or with the token."""
+        is_settled = future.record.is_settled
+        # whoever writes next among strangers has not been told of this token, and must not learn of its failure
+        leaves_token = not is_settled and not future.caller.is_among_strangers
+        self._runner.send(Answered(future.call.future, time.monotonic(), with_token=leaves_token))
+        self._delivery.answered(future.caller)
+        if is_settled:
+            self._delivery.tell(future)
+            self._forgetter.forget_unless_known(future)
+
+    def _withdraw(self, future: Future, message: str) -> None:
+        """The call was not answered and nobody waits for it."""
+        now = time.monotonic()
+        self._runner.send(CancelRequested(future.call.future, now, message))
+        self._runner.send(Answered(future.call.future, now, with_token=False))
+
+    async def _wait_inline(self, future: Future, wishes: Wishes, requester: Requester | None) -> tuple[Question, ...]:
+        policy = future.policy
+        if policy.mode == "sync":
+            return await self._wait_in_turn(future, requester)
+        cap_s = future.caller.cap_s
+        waiter = Waiter(future.caller, (future,), requester)
+        if wishes.wait_s is not None:
+            wait_s = min(wishes.wait_s, cap_s)
+        elif policy.mode == "async":
+            wait_s = 0.0
+        elif policy.waits_for_failure and not future.record.is_blocked:
+            wait_s = cap_s
+        else:
+            wait_s = min(self._delivery.inline_wait_s(future), cap_s)
+        if wait_s > 0:
+            questions = await self._questions.wait(waiter, future.settled.wait, wait_s, cap_s)
+            if questions:
+                return questions
+        await self._delivery.hold(future)
+        return ()
+
+    async def _wait_in_turn(self, future: Future, requester: Requester | None) -> tuple[Question, ...]:
+        """Wait as without a gateway; only a turn that does not come ends it."""
+        cap_s = future.caller.cap_s
+        waiter = Waiter(future.caller, (future,), requester)
+        questions = await self._questions.wait(waiter, future.settled.wait, cap_s, cap_s)
+        if questions:
+            return questions
+        if future.record.state is FutureState.PENDING:
+            waits = self._explanations.why_it_waits(future, future.caller)
+            message = wording.withdrawn(future.tool_name, waits, cap_s)
+            self._withdraw(future, message)
+            raise Withdrawn(message)
+        return await self._questions.wait(waiter, future.settled.wait, math.inf, math.inf)
