@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, MutableMapping
+from typing import Any
+
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def logged() -> Generator[list[MutableMapping[str, Any]]]:
+    """What is logged during the test, at every level, whatever an earlier test has set."""
+    structlog.reset_defaults()
+    with capture_logs() as lines:
+        yield lines

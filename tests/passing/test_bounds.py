@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,7 +65,7 @@ async def raw_client(app: App) -> AsyncGenerator[RawClient]:
 
 
 async def test_a_client_that_does_not_read_loses_its_subscriptions_and_slows_nobody(
-    capsys: pytest.CaptureFixture[str],
+    logged: list[MutableMapping[str, Any]],
 ) -> None:
     async with running({"lib": library()}) as gateway, raw_client(gateway.app) as silent:
         await silent.request("resources/subscribe", {"uri": "book://lib/one"})
@@ -75,7 +75,7 @@ async def test_a_client_that_does_not_read_loses_its_subscriptions_and_slows_nob
                 await answer(gateway, "lib_touch", uri="book://lib/one")
             while await answer(gateway, "lib_watched"):
                 pass
-    assert "client_does_not_read" in "".join(capsys.readouterr())
+    assert "client_does_not_read" in [line["event"] for line in logged]
 
 
 async def test_a_session_that_ends_takes_its_subscriptions_with_it() -> None:

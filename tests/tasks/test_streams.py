@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -177,12 +177,12 @@ async def test_malformed_task_ids_are_refused(task_ids: Any) -> None:
 
 
 async def test_a_client_that_does_not_read_loses_its_stream_and_slows_nobody(
-    capsys: pytest.CaptureFixture[str],
+    logged: list[MutableMapping[str, Any]],
 ) -> None:
     async with with_tasks() as client, listening_raw(client, await client.task("hold", key="a")) as (task_id, read):
         for _ in range(MOST_WAITING + 5):
             await client.update(task_id, {})
-        assert "client_does_not_read" in capsys.readouterr().out
+        assert "client_does_not_read" in [line["event"] for line in logged]
         while "result" not in (message := await read()):
             pass
         assert message["result"]["resultType"] == "complete"
