@@ -33,6 +33,8 @@ from asyncfc_mcp.errors import GatewayError
 log = structlog.get_logger(__name__)
 
 SIGN_IN_LIMIT_S = 600.0
+_PAUSES_S = (0.0, 0.2, 0.5)
+"""Before it is looked whether another gateway was faster with a renewal that we were refused."""
 _RENEWAL_LIMIT_S = 60.0
 _TOKENS_TRIED = 3
 
@@ -201,15 +203,13 @@ class SignIn(httpx2.Auth):
     async def _carry_out_renewal(self, renewal: _Renewal) -> None:
         try:
             with anyio.fail_after(_RENEWAL_LIMIT_S):
-                stored = self._fitting(await self._store.load())
-                if stored.access_token not in (None, self._kept.access_token):
-                    # Another gateway of this user was faster, and ours may be good for nothing now.
-                    self._kept = stored
+                if await self._takes_over():
                     return
                 await self._keep(await renewed(self._url, self._kept, self._protocol_version))
         except RenewalRefused:
-            log.warning("sign_in_expired", server=self._server)
-            await self._keep(self._kept.signed_out())
+            if not await self._takes_over_soon():
+                log.warning("sign_in_expired", server=self._server)
+                await self._keep(self._kept.signed_out())
         except RenewalPostponed as error:
             renewal.failure = error
         except Exception as error:  # noqa: BLE001 - one server's odd answer must not end what all servers share
@@ -217,6 +217,22 @@ class SignIn(httpx2.Auth):
         finally:
             self._renewal = None
             renewal.is_over.set()
+
+    async def _takes_over(self) -> bool:
+        """Whether another gateway of this user has kept newer tokens; ours may be good for nothing then."""
+        stored = self._fitting(await self._store.load())
+        if stored.access_token in (None, self._kept.access_token):
+            return False
+        self._kept = stored
+        return True
+
+    async def _takes_over_soon(self) -> bool:
+        """As `_takes_over`, for one that renewed at the same moment and may not have kept what it got yet."""
+        for pause_s in _PAUSES_S:
+            await anyio.sleep(pause_s)
+            if await self._takes_over():
+                return True
+        return False
 
     async def _reason_to_refuse(self, refusal: Refusal) -> GatewayError:
         """Offer a sign-in, or point to the one that is offered already."""
