@@ -11,14 +11,14 @@ from pathlib import Path
 import anyio
 import structlog
 
-from asyncfc_mcp.config.load import COMMAND_LINE, ConfigurationError, LoadedConfig
+from asyncfc_mcp.config.load import LoadedConfig
 from asyncfc_mcp.config.policy import LabelSource, unknown_tools
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.handlers import Handlers
-from asyncfc_mcp.store.memory import MemoryStore
+from asyncfc_mcp.store.opening import store_for
 from asyncfc_mcp.transports.access import Access
 from asyncfc_mcp.transports.doorway import NetworkDoorway
 from asyncfc_mcp.transports.http import MCP_PATH, serve_http
@@ -28,7 +28,7 @@ from asyncfc_mcp.transports.stdio import StdioDoorway, serve_stdio
 
 log = structlog.get_logger()
 
-FIRST_LISTING_S = 4.0
+COLLISION_ENDS_START_S = 4.0
 """How long after the very first start a collision of tool names still ends it: a client has come and gone by then."""
 _REMEDY = (
     'in the server\'s entry: "asyncfc": {"isolated": true} if it shares no state with other servers; '
@@ -46,7 +46,6 @@ class App:
     """
 
     def __init__(self, loaded: LoadedConfig, state_folder: Path | None, *, serves_network: bool = False) -> None:
-        self._config = loaded.config
         self._changed = anyio.Event()
         self._reported: set[str] = set()
         self._refusal: GatewayError | None = None
@@ -59,11 +58,7 @@ class App:
         if self.pool.catalog.collisions:
             raise self.pool.catalog.collisions[0]
         settings = loaded.config.settings
-        if settings.store != "memory":
-            # the scheme alone: what follows it may hold a password
-            asked = settings.store.partition(":")[0]
-            raise ConfigurationError(loaded.config.source or COMMAND_LINE, "asyncfc.store", f'"{asked}…"', '"memory"')
-        self.gateway = Gateway(loaded.config, self.pool, MemoryStore())
+        self.gateway = Gateway(loaded.config, self.pool, store_for(settings, state_folder))
         self.network = NetworkDoorway(settings.await_cap_s)
         doorway = self.network if serves_network else StdioDoorway(settings.await_cap_s)
         self.handlers = Handlers(self.gateway, settings, doorway)
@@ -112,7 +107,7 @@ class App:
 
     async def _watch_first_lists(self, serving: anyio.CancelScope) -> None:
         """End the start when the very first lists show that two tools have one name: the user has to choose."""
-        await self.pool.catalog.tools(FIRST_LISTING_S)
+        await self.pool.catalog.tools(COLLISION_ENDS_START_S)
         if self.pool.catalog.collisions:
             self._refusal = self.pool.catalog.collisions[0]
             serving.cancel()

@@ -55,6 +55,10 @@ class SharedSettings(Strict):
     )
     isolated: bool | None = Field(default=None, description="Puts the server's default label at `/<server>`.")
     trust: bool | None = Field(default=None, description="Whether the annotations of its tools count as labels.")
+    restart_limit: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Attempts in a row that may fail before a server is given up; then only a call tries it again.",
+    )
     structured: bool | None = Field(default=None, description="Keeps `structuredContent` and `outputSchema`.")
     include: tuple[str, ...] | None = Field(
         default=None, description="Only tools whose own name matches one of these globs."
@@ -70,11 +74,33 @@ class ServerSettings(SharedSettings):
     tools: dict[str, ToolSettings] = Field(default_factory=dict, description="Settings by the tool's own name.")
 
 
+Megabytes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class FlowRule(Strict):
+    """What may happen to values of one server in the arguments of another; see docs/security.md."""
+
+    from_: str = Field(default="*", alias="from", description="The server that the value comes from, as a glob.")
+    to: str = Field(default="*", description="The server that would get it, as a glob.")
+    policy: Literal["allow", "ask", "deny"] = Field(description="`ask` puts it to the user.")
+
+
 class GatewaySettings(SharedSettings):
     """The `asyncfc` object at the top of the file: defaults for every server, and what only the gateway has."""
 
     store: str = Field(
-        default="memory", repr=False, description="`memory`; `sqlite:///PATH` and `redis://…` are not in this release."
+        default="sqlite",
+        repr=False,
+        description=(
+            "Where futures outlive the process: `sqlite` (a file in the user's state folder), `sqlite:///PATH`, or "
+            "`memory` for nowhere. `redis://…` is not in this release."
+        ),
+    )
+    store_values: bool = Field(
+        default=True, description="Whether values and arguments are stored; if not, only how futures ended is."
+    )
+    store_max_mb: Megabytes = Field(
+        default=1024, description="Megabytes of the store's file; over that the oldest settled futures go early."
     )
     schema_: Literal["union", "describe"] = Field(
         default="union", alias="schema", description="How input schemas say that a token may stand for a value."
@@ -89,8 +115,25 @@ class GatewaySettings(SharedSettings):
         default="observed", description="`strict` treats every label as declared."
     )
     max_unsettled: Annotated[int, Field(ge=1)] = Field(default=1000, description="Unsettled futures per scope.")
+    max_unsettled_total: Annotated[int, Field(ge=1)] = Field(
+        default=20_000, description="Unsettled futures of all scopes together."
+    )
+    max_running: Annotated[int, Field(ge=1)] = Field(
+        default=512, description="Calls that run at once on all servers together; `concurrency` is for each server."
+    )
+    max_chain: Annotated[int, Field(ge=1)] = Field(
+        default=1000, description="Calls in a row that each need the value of the one before, as long as none settled."
+    )
+    max_argument_mb: Megabytes = Field(
+        default=16, description="Megabytes of one call's arguments, as sent and after tokens were replaced by values."
+    )
+    max_result_mb: Megabytes = Field(default=64, description="Megabytes of one result; a larger one fails its call.")
     max_kept_mb: Annotated[int, Field(ge=1)] = Field(
-        default=512, description="Megabytes of values kept; over that the oldest that were told are forgotten early."
+        default=512,
+        description=(
+            "Megabytes of values in memory; over that the largest are read from the store again when they are wanted, "
+            "and without a store the oldest that were told are forgotten early."
+        ),
     )
     await_cap_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         default=None, description="The longest wait inside one request, in seconds; unset: by the client that calls."
@@ -100,6 +143,15 @@ class GatewaySettings(SharedSettings):
     )
     on_unseen_failure: Literal["stop", "run"] = Field(
         default="stop", description="What a write does behind a failed write that the client has not been told of."
+    )
+    flows: tuple[FlowRule, ...] = Field(
+        default=(), description="What may happen to values of one server in calls of another; the first rule counts."
+    )
+    audit: bool = Field(
+        default=True, description="Whether each value that goes from one server to another is noted in `audit.jsonl`."
+    )
+    pin_tools: bool = Field(
+        default=False, description="Whether tools that have changed after their first use are held until accepted."
     )
     tasks: Literal["hosts", "always", "off"] = Field(
         default="hosts",
@@ -181,6 +233,7 @@ DEFAULTS = SharedSettings(
     prefix=None,
     isolated=False,
     trust=None,
+    restart_limit=10,
     structured=False,
     include=("*",),
     exclude=(),

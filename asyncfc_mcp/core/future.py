@@ -22,6 +22,9 @@ class FutureState(StrEnum):
 
 SETTLED = frozenset({FutureState.RESOLVED, FutureState.FAILED, FutureState.CANCELLED})
 
+AT_WORK = frozenset({FutureState.RUNNING, FutureState.INPUT_REQUIRED})
+"""Sent to its server and not asked to stop."""
+
 MOVES: dict[FutureState, frozenset[FutureState]] = {
     FutureState.PENDING: frozenset({FutureState.RUNNING, FutureState.FAILED, FutureState.CANCELLED}),
     FutureState.RUNNING: frozenset(
@@ -44,11 +47,14 @@ class FailureReason(StrEnum):
     TOOL_ERROR = "tool_error"
     RPC_ERROR = "rpc_error"
     TIMED_OUT = "timed_out"
-    DOWNSTREAM_LOST = "downstream_lost"
+    OUTCOME_UNKNOWN = "outcome_unknown"
     BAD_SUBSTITUTION = "bad_substitution"
     POISONED = "poisoned"
     UNSEEN_FAILURE = "unseen_failure"
+    NOT_STARTED = "not_started"
     UNAVAILABLE = "unavailable"
+    FLOW_DENIED = "flow_denied"
+    RESULT_TOO_LARGE = "result_too_large"
     INPUT_REFUSED = "input_refused"
     DOWNSTREAM_ERROR = "downstream_error"
     INTERNAL = "internal"

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
+"""The capability of those who know tasks: our clients, and towards servers always we ourselves."""
+
 Era = Literal["legacy", "modern"]
 """`legacy`: the revisions with a handshake, up to 2025-11-25. `modern`: 2026-07-28 and later, without one."""
 

@@ -21,12 +21,10 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.shared.transport_context import TransportContext
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, LOG_LEVEL_META_KEY, RequestId
 
-from asyncfc_mcp.downstream.claims import EVERYTHING, Claims
+from asyncfc_mcp.downstream.claims import EVERYTHING, TASKS_EXTENSION, Claims
 from asyncfc_mcp.downstream.links.link import Link
 from asyncfc_mcp.downstream.tasks.book import TaskBook
 
-TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
-"""The one capability that is ours: a server's tasks are driven to their end here, whoever the client is."""
 _USER_REQUESTS = frozenset({"elicitation/create", "sampling/createMessage", "roots/list"})
 """What a legacy server may ask of the user behind a call."""
 _SESSIONS_OWN = frozenset(
@@ -207,7 +205,10 @@ def _claiming(params: Mapping[str, Any] | None, claims: Claims) -> Mapping[str, 
 
 
 def modern_capabilities(claims: Claims) -> dict[str, Any]:
-    """What a request claims on a modern connection."""
+    """What a request claims on a modern connection.
+
+    One capability is ours: a server's tasks are driven to their end here, whoever the client is.
+    """
     capabilities = claims.capabilities
     extensions = cast("dict[str, Any]", capabilities.get("extensions") or {})
     return {**capabilities, "extensions": {**extensions, TASKS_EXTENSION: {}}}

@@ -26,6 +26,7 @@ from asyncfc_mcp.downstream.outcome import (
     UnsendableArguments,
 )
 from asyncfc_mcp.downstream.retrying import delay_s
+from asyncfc_mcp.downstream.tasks.finishing import is_task
 
 _DELIVERY_LIMIT_S = 30.0
 MAX_DEPTH = 190
@@ -187,8 +188,7 @@ class Sender:
 
 def _is_interim(result: dict[str, Any]) -> bool:
     """Whether more is to follow: a task (of either dialect) or a question has not the shape of the method's result."""
-    is_2025_task = isinstance(result.get("task"), dict) and "content" not in result
-    return is_2025_task or result.get("resultType", "complete") != "complete"
+    return is_task(result) or result.get("resultType", "complete") != "complete"
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST
 
-from asyncfc_mcp.core.future import FutureState
+from asyncfc_mcp.core.future import AT_WORK
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.questions import Questions
@@ -114,11 +114,8 @@ def _clients(futures: Sequence[Future], passed_on: Sequence[Requester]) -> set[o
 
 
 def _running(owners: Sequence[object]) -> list[Future]:
-    return [one for one in owners if isinstance(one, Future) and one.record.state in _AT_WORK]
+    return [one for one in owners if isinstance(one, Future) and one.record.state in AT_WORK]
 
 
 def _refused(fact: str) -> MCPError:
     return MCPError(INVALID_REQUEST, fact)
-
-
-_AT_WORK = frozenset({FutureState.RUNNING, FutureState.INPUT_REQUIRED})

@@ -255,13 +255,9 @@ class _Parts:
             self._add([text_block(wording.attached_head(self._nonce, future)), *blocks], [future])
 
     def _add_failure(self, root: Future, members: list[Future]) -> None:
-        failure = root.record.failure
-        if failure is None:
+        if root.record.failure is None:
             return
-        if root.record.state is FutureState.CANCELLED:
-            text = wording.cancelled(root.token, root.tool_name, failure)
-        else:
-            text = wording.failure(root.token, root.tool_name, failure)
+        text = wording.without_value(root)
         clipped = text if len(text) <= MOST_CHARACTERS_A_VALUE else f"{text[:MOST_CHARACTERS_A_VALUE]}…"
         line = wording.family(self._nonce, clipped, [member.token for member in members])
         self._add([text_block(line)], [root, *members])

@@ -15,11 +15,11 @@ _REVISION = "2026-07-28"
 _LONGEST_NAME = 80
 
 
-def check_question(claims: Claims, request: object) -> None:
-    """See that the client of these claims can be asked that: a `{"method": …, "params": …}` of the wire.
+def read_question(request: object) -> tuple[str, Mapping[str, Any]]:
+    """The method and the params of what a server asks: a `{"method": …, "params": …}` of the wire.
 
     Raises:
-        InputRefused: it is malformed, or the client does not say that it can answer it.
+        InputRefused: it is none.
     """
     if not isinstance(request, Mapping):
         raise InputRefused("the server asks for something that is no request")
@@ -28,15 +28,24 @@ def check_question(claims: Claims, request: object) -> None:
     params: object = asked.get("params") or {}
     if not isinstance(method, str):
         raise InputRefused("the server asks for something without a method")
-    name = method[:_LONGEST_NAME]
     if not isinstance(params, Mapping) or not isinstance(
         cast("Mapping[str, Any]", params).get("_meta"), Mapping | None
     ):
-        raise InputRefused(f"{name} of the server is malformed: its params or their _meta are no object")
-    if not claims.can_answer(method, cast("Mapping[str, Any]", params)):
-        raise InputRefused(f"the client behind the call cannot answer {name}")
+        raise InputRefused(f"{_name(method)} of the server is malformed: its params or their _meta are no object")
+    return method, cast("Mapping[str, Any]", params)
+
+
+def check_question(claims: Claims, request: object) -> None:
+    """See that the client of these claims can be asked that: a `{"method": …, "params": …}` of the wire.
+
+    Raises:
+        InputRefused: it is malformed, or the client does not say that it can answer it.
+    """
+    method, params = read_question(request)
+    if not claims.can_answer(method, params):
+        raise InputRefused(f"the client behind the call cannot answer {_name(method)}")
     if claims.era == "modern":
-        _check_as_result(name, asked)
+        _check_as_result(_name(method), cast("Mapping[str, Any]", request))
 
 
 def can_be_asked(claims: Claims, request: object) -> bool:
@@ -46,6 +55,10 @@ def can_be_asked(claims: Claims, request: object) -> bool:
     except InputRefused:
         return False
     return True
+
+
+def _name(method: str) -> str:
+    return method[:_LONGEST_NAME]
 
 
 def _check_as_result(name: str, request: Mapping[str, Any]) -> None:

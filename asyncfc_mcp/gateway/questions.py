@@ -19,7 +19,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from asyncfc_mcp.core.events import InputProvided, InputRequired
-from asyncfc_mcp.core.future import FutureState, Move
+from asyncfc_mcp.core.future import AT_WORK, FutureState, Move
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
@@ -130,7 +130,7 @@ class Questions:
         Raises:
             InputRefused: nobody can be asked, the client refused, or nobody answered in time.
         """
-        asking = [future for future in futures if future.record.state in _ASKING]
+        asking = [future for future in futures if future.record.state in AT_WORK]
         if not asking:
             raise InputRefused("the call that it belongs to has ended or is being cancelled")
         for request in requests.values():
@@ -220,7 +220,7 @@ class Questions:
         try:
             return await self._wait(waiter, is_over, wait_s, longest_s, asked)
         except anyio.get_cancelled_exc_class():
-            self._take_back(waiter, asked.values())
+            self._take_back(waiter, asked)
             raise
 
     async def _wait(
@@ -235,33 +235,31 @@ class Questions:
         ends_at = began_at + wait_s
         requester = waiter.requester
         while True:
-            for question in self._concerning(waiter):
+            concerning = self._concerning(waiter)
+            for question in concerning:
                 if requester is None or requester.shows_questions:
-                    return self._concerning(waiter)
+                    return concerning
                 if question not in asked:
                     self._begin(question, requester.ask)
                     asked[question] = question.asking
             is_asking = any(not question.closed.is_set() for question in asked)
             until = began_at + longest_s if is_asking else ends_at
-            try:
-                is_woken = await self._woken(waiter, is_over, until - now)
-            except anyio.get_cancelled_exc_class():
-                # its client may be gone without a word, and the answer with it: whoever waits next is asked anew
-                for question in asked:
-                    question.is_being_asked = False
-                raise
+            is_woken = await self._woken(waiter, is_over, until - now)
             before, now = now, time.monotonic()
             if is_asking:
                 ends_at = min(ends_at + now - before, began_at + longest_s)
             if not is_woken:
                 return ()
 
-    def _take_back(self, waiter: Waiter, asking: Iterable[anyio.CancelScope]) -> None:
+    def _take_back(self, waiter: Waiter, asked: Mapping[Question, anyio.CancelScope]) -> None:
         """A request broke off in the course of which its client was asked: unless that can be reached, ask others."""
         session, channel = waiter.caller.session, self.back_channel
-        if session is None or channel is None or not channel.reaches(session):
-            for scope in asking:
-                scope.cancel()
+        can_be_reached = session is not None and channel is not None and channel.reaches(session)
+        for question, asking in asked.items():
+            # its client may be gone without a word, and the answer with it: whoever waits next is asked anew
+            question.is_being_asked = False
+            if not can_be_reached:
+                asking.cancel()
 
     async def _woken(self, waiter: Waiter, is_over: Callable[[], Awaitable[None]], wait_s: float) -> bool:
         """Whether a question, and neither the end nor the time, has ended this wait."""
@@ -295,7 +293,7 @@ class Questions:
         """What a call waits for has changed, and so perhaps whose question it waits for."""
         if self._open:
             for question in self._open.values():
-                if not any(future.record.state in _ASKING for future in question.futures):
+                if not any(future.record.state in AT_WORK for future in question.futures):
                     question.refuse(InputRefused("the call that it belongs to has ended or is being cancelled"))
             for scope, waiter in self._waiters.items():
                 if self._concerning(waiter):
@@ -350,9 +348,6 @@ def shown_requests(questions: Iterable[Question]) -> tuple[dict[str, Any], dict[
 def own_key(key: str, identity: str) -> str:
     """The key as the server gave it."""
     return key.removeprefix(f"{identity}.")
-
-
-_ASKING = frozenset({FutureState.RUNNING, FutureState.INPUT_REQUIRED})
 
 
 def _in_words(request: Mapping[str, Any]) -> str:

@@ -62,6 +62,4 @@ def _check(gateway: Gateway, caller: Caller, future: Future) -> None:
     if not record.is_settled:
         line = wording.state_in_words(future, gateway.why_it_waits(future, caller))
         raise ReferenceUnusable(token, f"{line}; it has no value yet: await it, then send the request again")
-    if record.state is FutureState.CANCELLED or record.failure is None:
-        raise ReferenceUnusable(token, wording.cancelled(token, future.tool_name, record.failure))
-    raise ReferenceUnusable(token, wording.failure(token, future.tool_name, record.failure))
+    raise ReferenceUnusable(token, wording.without_value(future))

@@ -246,7 +246,7 @@ def _reason(error: GatewayError) -> FailureReason:
         case ArgumentFault():
             return FailureReason.BAD_SUBSTITUTION
         case DownstreamLost():
-            return FailureReason.DOWNSTREAM_LOST
+            return FailureReason.OUTCOME_UNKNOWN
         case RpcError():
             return FailureReason.RPC_ERROR
         case DownstreamUnavailable():

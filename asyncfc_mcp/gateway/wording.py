@@ -74,6 +74,14 @@ def cancelled(token: str, tool: str, failed: Failure | None) -> str:
     return f"{token} ({tool}) was cancelled{why}"
 
 
+def without_value(future: Future) -> str:
+    """How a future settled that has no value to show."""
+    failed = future.record.failure
+    if future.record.state is FutureState.CANCELLED or failed is None:
+        return cancelled(future.token, future.tool_name, failed)
+    return failure(future.token, future.tool_name, failed)
+
+
 def withdrawn(tool: str, waits: str, waited_s: float) -> str:
     """A `sync` call whose turn did not come."""
     return (

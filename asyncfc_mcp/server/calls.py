@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any, cast
 
 import mcp_types as types
@@ -84,7 +83,7 @@ class Calls:
         return COMPLETE | await self._answer_call(context, params)
 
     async def _answer_call(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
-        caller = self._wanting_logs(self._doorway.caller(context))
+        caller = self._sessions.wanting_logs(self._doorway.caller(context))
         self._gateway.delivery.arrive(caller)
         self._roots.note(_responses(context))
         try:
@@ -98,11 +97,6 @@ class Calls:
         except Exception:  # the SDK answers what it does not know with a bare number, and logs nothing of ours
             log.exception("request_broke", tool=params.name)
             raise MCPError(types.INTERNAL_ERROR, "The gateway itself failed; its log says why.") from None
-
-    def _wanting_logs(self, caller: Caller) -> Caller:
-        """With the log level that its session asked for, which a modern server hears with each call."""
-        level = self._sessions.level_of(caller.session)
-        return caller if level is None else replace(caller, claims=replace(caller.claims, log_level=level))
 
     async def _call_own(self, caller: Caller, params: types.CallToolRequestParams, context: Context) -> dict[str, Any]:
         if params.request_state is not None:

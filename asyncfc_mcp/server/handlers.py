@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 import mcp_types as types
-import structlog
 from anyio.abc import TaskStatus
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import NotificationOptions, Server
@@ -18,6 +17,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from asyncfc_mcp import __version__
 from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.downstream.claims import Claims
+from asyncfc_mcp.downstream.following import PROMPTS_CHANGED, RESOURCES_CHANGED, TOOLS_CHANGED
 from asyncfc_mcp.downstream.offers import Offers
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
@@ -35,16 +35,10 @@ from asyncfc_mcp.server.tasks.extension import Tasks
 from asyncfc_mcp.server.tool_list import ToolList
 
 NAME = "asyncfc-mcp"
-_KINDS: dict[str, Kind] = {
-    "notifications/tools/list_changed": "tools",
-    "notifications/prompts/list_changed": "prompts",
-    "notifications/resources/list_changed": "resources",
-}
+_KINDS: dict[str, Kind] = {TOOLS_CHANGED: "tools", PROMPTS_CHANGED: "prompts", RESOURCES_CHANGED: "resources"}
 FIRST_LISTING_S = 2.0
 """How long a client is kept waiting as it connects for servers that were never listed before: it hears their
 instructions only once."""
-
-log = structlog.get_logger()
 
 
 class Handlers:
@@ -58,7 +52,6 @@ class Handlers:
 
     def __init__(self, gateway: Gateway, settings: GatewaySettings, doorway: Doorway) -> None:
         self._gateway = gateway
-        self._doorway = doorway
         self._has_met_client = False
         self.server: Server[Any] = Server(NAME, version=__version__, title="AsyncFC gateway")
         self.server.middleware.append(self._meet)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, cast
 
 import anyio
@@ -19,6 +18,7 @@ from asyncfc_mcp.downstream.status import ConnectionState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.question_form import read_question
 from asyncfc_mcp.gateway.referring import resolve_texts
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.table import UnknownToken
@@ -185,8 +185,7 @@ class _Request:
         self.params: dict[str, Any] = dict(context.params or {})
         self._pool = gateway.pool
         self._input_timeout_s = input_timeout_s
-        level = sessions.level_of(caller.session)
-        self._claims = replace(caller.claims, log_level=level) if level is not None else caller.claims
+        self._claims = sessions.wanting_logs(caller).claims
 
     async def pass_to(self, server: str, **changes: Any) -> Answer:
         """The raw result of that server; `changes` replace parameters of the client."""
@@ -221,10 +220,11 @@ class _Request:
         """What a legacy client answers to the questions of a modern server, as parameters of the next round."""
         ends_at = time.monotonic() + self._input_timeout_s
         responses: dict[str, Any] = {}
-        for key, asked in cast("dict[str, Any]", result.get("inputRequests") or {}).items():
-            method, params = str(asked.get("method")), asked.get("params")
-            if not self._claims.can_answer(method, params):
-                raise InputRefused(f"the client cannot answer {method}")
+        requests: object = result.get("inputRequests") or {}
+        if not isinstance(requests, dict):
+            raise InputRefused("the server asks for input in no known form")
+        for key, asked in cast("dict[str, Any]", requests).items():
+            method, params = read_question(asked)
             responses[key] = await self.requester.ask(method, params, max(0.0, ends_at - time.monotonic()))
         answers: dict[str, Any] = {"inputResponses": responses}
         return answers | ({"requestState": result["requestState"]} if "requestState" in result else {})

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.server.doorway import Context, claims_of, is_modern
+from asyncfc_mcp.gateway.question_form import read_question
+from asyncfc_mcp.server.doorway import Context, is_modern
 from asyncfc_mcp.server.sessions import LEVELS, Session, client_faults
 
 
@@ -61,9 +62,10 @@ class ContextRequester:
 
     async def ask(self, method: str, params: Mapping[str, Any] | None, timeout_s: float) -> dict[str, Any]:
         """Put a request of a server to a legacy client, in the course of this one of its own."""
-        if not claims_of(self._context).can_answer(method, params):
+        method, read = read_question({"method": method, "params": params})
+        if not self.caller.claims.can_answer(method, read):
             raise InputRefused(f"the client cannot answer {method}")
-        request = RawRequest(method=method, params=dict(params or {}))
+        request = RawRequest(method=method, params=dict(read))
         metadata = ServerMessageMetadata(related_request_id=self._context.request_id)
         try:
             with client_faults(method, timeout_s):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import anyio
@@ -16,7 +16,6 @@ from mcp.server.connection import Connection
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError, NoBackChannelError
 
-from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.requester import ClientGone
@@ -217,18 +216,18 @@ class Sessions:
         session = self._by_identity.get(only) if only is not None else None
         if session is None or not self.reaches(session.identity):
             raise InputRefused(f"{method} of server {server!r} belongs to no running call, and no one client is meant")
-        declared = session.connection.client_capabilities
-        capabilities = declared.model_dump(by_alias=True, mode="json", exclude_none=True) if declared else None
-        if not Claims.of("legacy", capabilities).can_answer(method, params):
+        if not session.caller.claims.can_answer(method, params):
             raise InputRefused(f"the client cannot answer {method}")
         return await self.ask(session.identity, method, params, OUTSIDE_TIMEOUT_S)
 
     # Log levels
 
-    def level_of(self, session: str | None) -> str | None:
-        """The level that a session asked for."""
-        known = self._by_identity.get(session) if session is not None else None
-        return known.level if known is not None else None
+    def wanting_logs(self, caller: Caller) -> Caller:
+        """With the log level that its session asked for, which a modern server hears with each request."""
+        session = self._by_identity.get(caller.session) if caller.session is not None else None
+        if session is None or session.level is None:
+            return caller
+        return replace(caller, claims=replace(caller.claims, log_level=session.level))
 
     @property
     def most_verbose_level(self) -> str | None:

@@ -324,9 +324,7 @@ def _result(one: Wanted) -> tuple[list[Block], bool]:
                 return [text_block(str(miss))], True
             return [text_block(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False))], False
         return text_first(outcome.result).get("content") or [], outcome.is_error
-    if state is FutureState.CANCELLED or failure is None:
-        return [text_block(wording.cancelled(future.token, future.tool_name, failure))], True
-    return [text_block(wording.failure(future.token, future.tool_name, failure))], True
+    return [text_block(wording.without_value(future))], True
 
 
 def _tokens(tool: str, futures: object) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from bisect import insort
+from collections.abc import Sequence
+from dataclasses import replace
 
 from asyncfc_mcp.store.base import StoredFuture
 
@@ -11,16 +14,28 @@ class MemoryStore:
     """A `FutureStore` in a dictionary."""
 
     def __init__(self) -> None:
+        self.owner = secrets.token_hex(8)
+        self.outlives = False
         self._rows: dict[str, StoredFuture] = {}
         self._by_token: dict[tuple[str, str], list[str]] = {}
         """Their identities, oldest first; names are used again, so there may be several."""
+        self._by_key: dict[tuple[str, str], list[str]] = {}
+
+    async def open(self) -> None:
+        """Nothing to get ready."""
 
     async def put(self, row: StoredFuture) -> None:
         """Keep a future."""
         await self.delete(row.future)
         self._rows[row.future] = row
-        bearers = self._by_token.setdefault((row.principal, row.token), [])
-        insort(bearers, row.future, key=lambda future: self._rows[future].created_at)
+        for bearers in self._bearers(row):
+            insort(bearers, row.future, key=lambda future: self._rows[future].created_at)
+
+    async def mark_told(self, futures: Sequence[str]) -> None:
+        """Note that the client has seen how they settled."""
+        for future in futures:
+            if future in self._rows:
+                self._rows[future] = replace(self._rows[future], is_told=True)
 
     async def get(self, future: str) -> StoredFuture | None:
         """The future, or None."""
@@ -28,18 +43,28 @@ class MemoryStore:
 
     async def find(self, principal: str, token: str) -> StoredFuture | None:
         """The newest future of that principal under that token, or None."""
-        bearers = self._by_token.get((principal, token))
-        return self._rows[bearers[-1]] if bearers else None
+        return self._newest(self._by_token.get((principal, token)))
+
+    async def find_keyed(self, principal: str, key: str) -> StoredFuture | None:
+        """The newest future of that principal under that key, or None."""
+        return self._newest(self._by_key.get((principal, key)))
+
+    async def adopt(self) -> Sequence[StoredFuture]:
+        """Nothing: what an earlier process kept here ended with it."""
+        return ()
 
     async def delete(self, future: str) -> None:
         """Forget a future."""
-        row = self._rows.pop(future, None)
+        row = self._rows.get(future)
         if row is None:
             return
-        bearers = self._by_token[row.principal, row.token]
-        bearers.remove(future)
-        if not bearers:
+        for bearers in self._bearers(row):
+            bearers.remove(future)
+        if not self._by_token[row.principal, row.token]:
             del self._by_token[row.principal, row.token]
+        if row.key is not None and not self._by_key[row.principal, row.key]:
+            del self._by_key[row.principal, row.key]
+        del self._rows[future]
 
     async def delete_expired(self, now: float) -> int:
         """Forget every future whose time is over."""
@@ -56,3 +81,14 @@ class MemoryStore:
         """Drop everything."""
         self._rows.clear()
         self._by_token.clear()
+        self._by_key.clear()
+
+    def _bearers(self, row: StoredFuture) -> list[list[str]]:
+        """The lists that the row stands in."""
+        found = [self._by_token.setdefault((row.principal, row.token), [])]
+        if row.key is not None:
+            found.append(self._by_key.setdefault((row.principal, row.key), []))
+        return found
+
+    def _newest(self, bearers: list[str] | None) -> StoredFuture | None:
+        return self._rows[bearers[-1]] if bearers else None

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 
 import anyio
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -19,8 +18,6 @@ ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bou
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 """Longer than clients keep an unused connection: one that we close first may just be carrying their next call."""
-
-log = structlog.get_logger()
 
 
 class AddressUnusable(GatewayError):

@@ -112,6 +112,26 @@ async def test_a_malformed_question_of_a_modern_server_fails_its_call(
         assert client.asked == []
 
 
+OF_PROMPTS: list[tuple[Any, str]] = [
+    ([1], "asks for input in no known form"),
+    ({"a": 5}, "asks for something that is no request"),
+    ({"a": {}}, "asks for something without a method"),
+    ({"a": {"method": "no/such"}}, "the client cannot answer no/such"),
+    ({"a": {"method": "elicitation/create", "params": [1]}}, "elicitation/create of the server is malformed"),
+]
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.kind == "stdio" and not way.is_modern], ids=str)
+@pytest.mark.parametrize(("requests", "words"), OF_PROMPTS)
+async def test_a_malformed_question_in_place_of_a_prompt_is_an_error(
+    gateway: Place, way: Way, requests: Any, words: str
+) -> None:
+    async with gateway.wire(way) as client:
+        answer = await client.request("prompts/get", name="new_prompt", arguments={"ask": json.dumps(requests)})
+        assert words in answer["error"]["message"]
+        assert client.asked == []
+
+
 # Clients that do not answer, or not so that it can be used
 
 

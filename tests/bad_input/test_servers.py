@@ -61,10 +61,10 @@ async def test_a_server_that_exits_in_a_call_loses_all_its_calls_and_comes_back(
     async with beside_toy(odd(tools={"never": FREE, "die": FREE, "echo": FREE})) as gateway:
         lost = [await gateway.token("odd_never", _wait_s=0) for _ in range(3)]
         message = error_of(await gateway.call("odd_die"))
-        assert "(downstream_lost)" in message
+        assert "(outcome_unknown)" in message
         assert "may have taken effect" in message
         for token in lost:
-            assert "(downstream_lost)" in error_of(await gateway.call("await_future", futures=[token]))
+            assert "(outcome_unknown)" in error_of(await gateway.call("await_future", futures=[token]))
         assert await gateway.text("odd_echo", again=1) == '{"again": 1}'
         await assert_unharmed(gateway)
 

@@ -13,6 +13,7 @@ def row(future: str = "id-1", token: str = "fut_search_1", principal: str = "ali
         "scope": f"{principal}/chat",
         "server": "web",
         "tool": "search",
+        "tool_name": "web_search",
         "state": FutureState.RUNNING,
         "created_at": 1000.0,
         **more,

@@ -20,6 +20,7 @@ from asyncfc_mcp.clients.tasks import TaskHost, task_host
 from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.core.reference import clip
 from asyncfc_mcp.core.token import normalise
+from asyncfc_mcp.downstream.claims import TASKS_EXTENSION
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
@@ -27,7 +28,7 @@ from asyncfc_mcp.gateway.table import UnknownToken
 from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
 from asyncfc_mcp.server.results import future_meta
 from asyncfc_mcp.server.tasks.shapes import TaskShapes, task_key
-from asyncfc_mcp.server.tasks.streams import EXTENSION, TaskStreams, declares_tasks, require_tasks
+from asyncfc_mcp.server.tasks.streams import TaskStreams, declares_tasks, require_tasks
 from asyncfc_mcp.server.wire import as_mcp_error
 
 
@@ -63,7 +64,7 @@ class Tasks:
         """Declare the extension and answer its requests, unless the user wants no tasks."""
         if self._mode == "off":
             return
-        server.extensions[EXTENSION] = {}
+        server.extensions[TASKS_EXTENSION] = {}
         server.middleware.append(self._streams.listening)
         server.add_request_handler("tasks/get", TaskParams, self._get)
         server.add_request_handler("tasks/update", TaskUpdateParams, self._update)

@@ -21,6 +21,7 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 
 from asyncfc_mcp.core.future import Move
 from asyncfc_mcp.core.token import normalise
+from asyncfc_mcp.downstream.claims import TASKS_EXTENSION
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
@@ -28,7 +29,6 @@ from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
 from asyncfc_mcp.server.sessions import MOST_WAITING
 from asyncfc_mcp.server.tasks.shapes import TaskShapes
 
-EXTENSION = "io.modelcontextprotocol/tasks"
 MOST_TASKS = 1024
 """That one stream may name."""
 
@@ -44,7 +44,7 @@ class TaskNotification(types.Notification[dict[str, Any], str]):
 def declares_tasks(context: Context) -> bool:
     """Whether the client says on this very request that it knows tasks."""
     declared = context.session.client_capabilities
-    return is_modern(context) and declared is not None and EXTENSION in (declared.extensions or {})
+    return is_modern(context) and declared is not None and TASKS_EXTENSION in (declared.extensions or {})
 
 
 def require_tasks(context: Context) -> None:
@@ -56,8 +56,8 @@ def require_tasks(context: Context) -> None:
     if not declares_tasks(context):
         raise MCPError(
             types.MISSING_REQUIRED_CLIENT_CAPABILITY,
-            f"Missing required client capability: declare the extension {EXTENSION} on this request",
-            {"requiredCapabilities": {"extensions": {EXTENSION: {}}}},
+            f"Missing required client capability: declare the extension {TASKS_EXTENSION} on this request",
+            {"requiredCapabilities": {"extensions": {TASKS_EXTENSION: {}}}},
         )
 
 

@@ -88,6 +88,9 @@ class Pushy:
         if "never" in json.dumps({key: params.get(key) for key in ("name", "uri", "ref")}):
             return
         match method:
+            case "prompts/get" if "ask" in params.get("arguments", {}):
+                asked = json.loads(params["arguments"]["ask"])
+                result(call, {"resultType": "input_required", "inputRequests": asked})
             case "prompts/get":
                 said = {"role": "user", "content": {"type": "text", "text": json.dumps(params.get("arguments"))}}
                 result(call, {"messages": [said]})

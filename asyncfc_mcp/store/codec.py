@@ -1,0 +1,204 @@
+"""How a row is written: values as JSON in which nothing changes, identities and tokens as hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from asyncfc_mcp.core.future import Failure, FailureReason, FutureState
+from asyncfc_mcp.store.base import StoredFuture, StoreFault
+
+LARGE_CHARACTERS = 50_000
+"""From here on a value is not written or read in the time of others."""
+COMPRESSED_FROM_BYTES = 1000
+NOT_STORED = "(why in words was not stored: `store_values` is off)"
+
+_PLAIN = b"j"
+_COMPRESSED = b"z"
+_QUICK = 1
+"""Of zlib's levels: 70 MB/s where the default does 16, for a quarter more bytes."""
+_REFERENCE = "#"
+"""Begins the identity of a row that was not asked for by it: no token and no identity of ours begins so."""
+
+
+class Unwritable(StoreFault):
+    """A value that JSON cannot hold."""
+
+    def __init__(self, tool_name: str, fault: str) -> None:
+        super().__init__(
+            f"the call or the result of {tool_name} cannot be stored ({fault}); "
+            '"store_values": false stores none, --store memory does without a file'
+        )
+        self.tool_name = tool_name
+
+
+class DamagedRow(StoreFault):
+    """A row that cannot be read any more."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"this future cannot be read from the store any more, its row is damaged ({fault})")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRow:
+    """A row as the tables hold it."""
+
+    columns: dict[str, Any]
+    contents: dict[str, bytes | None]
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much room it takes."""
+        return 1000 + sum(len(content) for content in self.contents.values() if content is not None)
+
+
+def digest(text: str) -> bytes:
+    """The hash under which a token is kept."""
+    return hashlib.sha256(_bytes(text)).digest()
+
+
+def identity_digest(future: str) -> bytes:
+    """The hash under which a future is kept, of its identity or of the reference that `read_row` gave instead."""
+    return bytes.fromhex(future[1:]) if future.startswith(_REFERENCE) else digest(future)
+
+
+def write_row(row: StoredFuture, *, keeps_values: bool) -> WrittenRow:
+    """The row as it is written; without values only how it ended is left of it.
+
+    Raises:
+        StoreFault: JSON cannot hold one of its values.
+    """
+    columns = {
+        "id": identity_digest(row.future),
+        "token": digest(row.token) if row.token else b"",
+        "key": _optional_text(row.key),
+        "principal": _bytes(row.principal),
+        "scope": _bytes(row.scope),
+        "server": _bytes(row.server),
+        "tool": _bytes(row.tool),
+        "tool_name": _bytes(row.tool_name),
+        "state": row.state.value,
+        "reason": row.failure.reason.value if row.failure is not None else None,
+        "labels": _bytes(_json(list(row.labels) if keeps_values else [])),
+        "owner": _bytes(row.owner),
+        "is_told": row.is_told,
+        "created_at": row.created_at,
+        "settled_at": row.settled_at,
+        "expires_at": row.expires_at,
+    }
+    try:
+        contents = {
+            "failure": _packed({"message": row.failure.message, "cause": row.failure.cause}) if row.failure else None,
+            "result": _packed(row.result),
+            "late": _packed(row.late),
+            "call": _packed(row.call),
+        }
+    except (TypeError, ValueError, RecursionError, MemoryError) as error:
+        raise Unwritable(row.tool_name, type(error).__name__) from error
+    return WrittenRow(columns, contents if keeps_values else dict.fromkeys(contents))
+
+
+def read_row(kept: Mapping[str, Any], *, future: str = "", token: str = "") -> StoredFuture:
+    """The row again, with the identity or the token that it was asked for by; a minted one is both.
+
+    Raises:
+        StoreFault: it is damaged.
+    """
+    asked = future or token
+    is_identity = bool(asked) and identity_digest(asked) == kept["id"]
+    is_token = bool(asked) and digest(asked) == kept["token"]
+    try:
+        return StoredFuture(
+            future=asked if is_identity else _REFERENCE + kept["id"].hex(),
+            token=asked if is_token else "",
+            principal=kept["principal"],
+            scope=kept["scope"],
+            server=kept["server"],
+            tool=kept["tool"],
+            tool_name=kept["tool_name"],
+            state=FutureState(kept["state"]),
+            created_at=kept["created_at"],
+            settled_at=kept["settled_at"],
+            expires_at=kept["expires_at"],
+            failure=_failure(kept["reason"], _unpacked(kept["failure"])),
+            result=_unpacked(kept["result"]),
+            late=_unpacked(kept["late"]),
+            labels=tuple(json.loads(kept["labels"])),
+            is_told=bool(kept["is_told"]),
+            owner=kept["owner"],
+            key=kept["key"],
+            call=_unpacked(kept["call"]),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error) as error:
+        raise DamagedRow(type(error).__name__) from error
+
+
+def is_large(row: StoredFuture) -> bool:
+    """Whether to write it takes long enough to notice; found without writing it."""
+    left = LARGE_CHARACTERS
+    waiting: list[Any] = [row.result, row.late, row.call]
+    while waiting:
+        value = waiting.pop()
+        left -= 8
+        if isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, Mapping):
+            members = cast("Mapping[str, Any]", value)
+            left -= sum(map(len, members))
+            waiting.extend(members.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(cast("list[Any]", value))
+        if left < 0 or len(waiting) > LARGE_CHARACTERS:
+            return True
+    return False
+
+
+def is_large_when_read(kept: Mapping[str, Any]) -> bool:
+    """The same question of a row that is to be read; its values are compressed."""
+    sizes = (len(kept[name] or b"") for name in ("result", "late", "call"))
+    return sum(sizes) > LARGE_CHARACTERS // 4
+
+
+def _failure(reason: str | None, written: Mapping[str, Any] | None) -> Failure | None:
+    if reason is None:
+        return None
+    if written is None:
+        return Failure(FailureReason(reason), NOT_STORED)
+    return Failure(FailureReason(reason), written["message"], written["cause"])
+
+
+def _packed(value: Mapping[str, Any] | None) -> bytes | None:
+    if value is None:
+        return None
+    plain = _bytes(_json(value))
+    if len(plain) < COMPRESSED_FROM_BYTES:
+        return _PLAIN + plain
+    compressed = zlib.compress(plain, _QUICK)
+    return _COMPRESSED + compressed if len(compressed) < len(plain) else _PLAIN + plain
+
+
+def _unpacked(blob: bytes | None) -> dict[str, Any] | None:
+    if blob is None:
+        return None
+    kind, body = blob[:1], blob[1:]
+    if kind not in (_PLAIN, _COMPRESSED):
+        raise ValueError("the value is written in an unknown way")
+    plain = zlib.decompress(body) if kind == _COMPRESSED else body
+    return json.loads(plain.decode("utf-8", "surrogatepass"))
+
+
+def _json(value: object) -> str:
+    # not escaped: escapes of two lone surrogates side by side would be read back as one character
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=dict)
+
+
+def _optional_text(text: str | None) -> bytes | None:
+    return None if text is None else _bytes(text)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

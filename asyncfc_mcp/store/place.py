@@ -1,0 +1,59 @@
+"""The file of a store: where it is, made for its owner alone, and refused when it is something else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from asyncfc_mcp.store.faults import UnusableStore, place_fault
+
+_PRIVATE_FILE = 0o600
+_PRIVATE_FOLDER = 0o700
+_OTHERS = 0o077
+
+
+def make_private_file(path: Path, *, with_folder: bool) -> None:
+    """Have an empty file of ours there, readable for nobody else, unless there is one.
+
+    A file that exists is only looked at: to open and close it would take SQLite's locks from another store of this
+    process.
+
+    Raises:
+        StoreFault: it cannot be made, or what is there is no plain file.
+    """
+    try:
+        if with_folder:
+            path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE_FILE))
+        _check(path)
+    except OSError as error:
+        raise place_fault(error, path) from error
+
+
+def make_private_folder(path: Path) -> None:
+    """Likewise a folder; its parent is there.
+
+    Raises:
+        StoreFault: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+    except OSError as error:
+        raise place_fault(error, path) from error
+
+
+def _check(path: Path) -> None:
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise UnusableStore(path, "it is a symbolic link", "name the file that it leads to")
+    if not stat.S_ISREG(found.st_mode):
+        raise UnusableStore(path, "it is no file", "name a file")
+    if os.name != "posix":  # the user's profile guards it
+        return
+    if found.st_mode & _OTHERS and found.st_uid == os.geteuid():
+        path.chmod(_PRIVATE_FILE)
+    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UnusableStore(path, "it or its folder cannot be written", "give yourself the right to")
