@@ -23,9 +23,10 @@ class StoredFuture:
     """One future as it is kept: all that a reader needs who was not there when it ran."""
 
     future: str
-    """Its identity, never used twice. Stores keep a hash of it; whoever asks with it gets it back."""
+    """Its identity, never used twice. Stores may keep a hash of it: whoever asks with it gets it back, and who asks
+    otherwise gets a reference instead, which every method of the store takes for it."""
     token: str
-    """Likewise; empty in a row that was not asked for by its token."""
+    """Likewise; empty in a row that was not asked for by it, and a row that is put with an empty one keeps its own."""
     principal: str
     scope: str
     server: str
@@ -107,7 +108,8 @@ class FutureStore(Protocol):
     async def adopt(self) -> Sequence[StoredFuture]:
         """The unsettled futures of gateways that are gone, oldest first; from now on this gateway answers for them.
 
-        No two gateways are given the same one.
+        No two gateways are given the same one, and none is given what another kind of gateway has left: only its own
+        kind meets the same clients again.
         """
         ...
 

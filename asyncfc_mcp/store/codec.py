@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from asyncfc_mcp.store.base import StoredFuture, StoreFault
 
 LARGE_CHARACTERS = 50_000
 """From here on a value is not written or read in the time of others."""
+_MEMBER_CHARACTERS = 8
+"""What a number, or the name of a member, counts as."""
 COMPRESSED_FROM_BYTES = 1000
 NOT_STORED = "(why in words was not stored: `store_values` is off)"
 
@@ -21,8 +24,8 @@ _PLAIN = b"j"
 _COMPRESSED = b"z"
 _QUICK = 1
 """Of zlib's levels: 70 MB/s where the default does 16, for a quarter more bytes."""
-_REFERENCE = "#"
-"""Begins the identity of a row that was not asked for by it: no token and no identity of ours begins so."""
+_REFERENCE = re.compile("#[0-9a-f]{64}")
+"""The identity of a row that was not asked for by it; no identity of the gateway looks so."""
 
 
 class Unwritable(StoreFault):
@@ -58,12 +61,12 @@ class WrittenRow:
 
 def digest(text: str) -> bytes:
     """The hash under which a token is kept."""
-    return hashlib.sha256(_bytes(text)).digest()
+    return hashlib.sha256(text_bytes(text)).digest()
 
 
 def identity_digest(future: str) -> bytes:
     """The hash under which a future is kept, of its identity or of the reference that `read_row` gave instead."""
-    return bytes.fromhex(future[1:]) if future.startswith(_REFERENCE) else digest(future)
+    return bytes.fromhex(future[1:]) if _REFERENCE.fullmatch(future) else digest(future)
 
 
 def write_row(row: StoredFuture, *, keeps_values: bool) -> WrittenRow:
@@ -76,15 +79,15 @@ def write_row(row: StoredFuture, *, keeps_values: bool) -> WrittenRow:
         "id": identity_digest(row.future),
         "token": digest(row.token) if row.token else b"",
         "key": _optional_text(row.key),
-        "principal": _bytes(row.principal),
-        "scope": _bytes(row.scope),
-        "server": _bytes(row.server),
-        "tool": _bytes(row.tool),
-        "tool_name": _bytes(row.tool_name),
+        "principal": text_bytes(row.principal),
+        "scope": text_bytes(row.scope),
+        "server": text_bytes(row.server),
+        "tool": text_bytes(row.tool),
+        "tool_name": text_bytes(row.tool_name),
         "state": row.state.value,
         "reason": row.failure.reason.value if row.failure is not None else None,
-        "labels": _bytes(_json(list(row.labels) if keeps_values else [])),
-        "owner": _bytes(row.owner),
+        "labels": text_bytes(_json(list(row.labels) if keeps_values else [])),
+        "owner": text_bytes(row.owner),
         "is_told": row.is_told,
         "created_at": row.created_at,
         "settled_at": row.settled_at,
@@ -113,7 +116,7 @@ def read_row(kept: Mapping[str, Any], *, future: str = "", token: str = "") -> S
     is_token = bool(asked) and digest(asked) == kept["token"]
     try:
         return StoredFuture(
-            future=asked if is_identity else _REFERENCE + kept["id"].hex(),
+            future=asked if is_identity else f"#{kept['id'].hex()}",
             token=asked if is_token else "",
             principal=kept["principal"],
             scope=kept["scope"],
@@ -137,22 +140,29 @@ def read_row(kept: Mapping[str, Any], *, future: str = "", token: str = "") -> S
         raise DamagedRow(type(error).__name__) from error
 
 
+def read_row_without_contents(kept: Mapping[str, Any]) -> StoredFuture:
+    """What is left of a row whose contents are damaged.
+
+    Raises:
+        StoreFault: nothing.
+    """
+    return read_row({**kept, "failure": None, "result": None, "late": None, "call": None})
+
+
 def is_large(row: StoredFuture) -> bool:
     """Whether to write it takes long enough to notice; found without writing it."""
     left = LARGE_CHARACTERS
     waiting: list[Any] = [row.result, row.late, row.call]
     while waiting:
         value = waiting.pop()
-        left -= 8
         if isinstance(value, str):
             left -= len(value)
-        elif isinstance(value, Mapping):
-            members = cast("Mapping[str, Any]", value)
-            left -= sum(map(len, members))
-            waiting.extend(members.values())
-        elif isinstance(value, list | tuple):
-            waiting.extend(cast("list[Any]", value))
-        if left < 0 or len(waiting) > LARGE_CHARACTERS:
+        elif isinstance(value, Mapping | list | tuple):
+            members = cast("Mapping[str, Any] | list[Any]", value)
+            left -= _MEMBER_CHARACTERS * len(members)
+            if left > 0:
+                waiting.extend(members.values() if isinstance(members, Mapping) else members)
+        if left < 0:
             return True
     return False
 
@@ -174,7 +184,7 @@ def _failure(reason: str | None, written: Mapping[str, Any] | None) -> Failure |
 def _packed(value: Mapping[str, Any] | None) -> bytes | None:
     if value is None:
         return None
-    plain = _bytes(_json(value))
+    plain = text_bytes(_json(value))
     if len(plain) < COMPRESSED_FROM_BYTES:
         return _PLAIN + plain
     compressed = zlib.compress(plain, _QUICK)
@@ -197,8 +207,9 @@ def _json(value: object) -> str:
 
 
 def _optional_text(text: str | None) -> bytes | None:
-    return None if text is None else _bytes(text)
+    return None if text is None else text_bytes(text)
 
 
-def _bytes(text: str) -> bytes:
+def text_bytes(text: str) -> bytes:
+    """Text of clients as it is bound: it may hold halves of characters."""
     return text.encode("utf-8", "surrogatepass")

@@ -32,7 +32,7 @@ class DamagedStore(StoreFault):
 
     def __init__(self, path: Path, fact: str) -> None:
         super().__init__(
-            f"the store {path} is damaged: {fact}. It was left as it is; move it away and a new one is made. {ELSEWHERE}"
+            f"the store {path} is damaged: {fact}; it is left as it is; move it away for a new one. {ELSEWHERE}"
         )
         self.path = path
 
@@ -45,16 +45,27 @@ class UnusableStore(StoreFault):
         self.path = path
 
 
-class NoRoom(StoreFull):
-    """Neither the disk nor the limit leaves room, and nothing that may be deleted is left."""
+class LimitReached(StoreFull):
+    """The file is as large as it may be, and nothing that may be deleted is left."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         super().__init__(
-            f"the store {path} has no room: the disk, or its limit of {max_bytes / 1e6:g} MB, is full of futures that "
-            "have not settled; make room on the disk, raise `store_max_mb`, or wait for some of them"
+            f"the store {path} has reached its limit of {max_bytes / 1e6:g} MB, and no settled futures are left in it "
+            "that could make room; raise `store_max_mb`, or wait for some to settle"
         )
         self.path = path
         self.max_bytes = max_bytes
+
+
+class DiskFull(StoreFull):
+    """The system has no room for the file, and deleting settled futures did not help."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"the store {path} cannot be written: the disk is full, or a limit on the size of files is reached; "
+            f"make room. {ELSEWHERE}"
+        )
+        self.path = path
 
 
 def is_full(error: BaseException) -> bool:
@@ -68,22 +79,21 @@ def concerns_file(error: BaseException) -> bool:
     return (_code(error) & 0xFF) in _DAMAGED | _BUSY | _FORBIDDEN
 
 
-def fault_of(error: Exception, path: Path, max_bytes: int) -> StoreFault:
+def fault_of(error: Exception, path: Path) -> StoreFault:
     """The fault to raise for what went wrong with the file."""
     if isinstance(error, StoreFault):
         return error
-    if isinstance(error, OSError):
-        return place_fault(error, path)
     if is_full(error):
-        return NoRoom(path, max_bytes)
+        return DiskFull(path)
     kind = _code(error) & 0xFF
     if kind in _DAMAGED:
         return DamagedStore(path, str(error))
+    fact, way_out = f"{type(error).__name__}: {error}", "try again"
     if kind in _BUSY:
-        return UnusableStore(path, f"something else has been writing to it for {BUSY_S:g} s", "try again")
-    if kind in _FORBIDDEN:
-        return UnusableStore(path, str(error), "it and its folder must be writable for you")
-    return UnusableStore(path, f"{type(error).__name__}: {error}", "try again")
+        fact = f"something else has been writing to it for {BUSY_S:g} s"
+    elif kind in _FORBIDDEN:
+        fact, way_out = str(error), "it and its folder must be writable for you"
+    return UnusableStore(path, fact, way_out)
 
 
 def place_fault(error: OSError, path: Path) -> StoreFault:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from asyncfc_mcp.store.faults import ELSEWHERE, DamagedStore, UnusableStore
+from asyncfc_mcp.store.faults import DamagedStore, UnusableStore
 
 APPLICATION_ID = 0x41464D43
 """`AFMC` in the header of the file: one of ours."""
@@ -85,10 +85,15 @@ def check_origin(connection: sqlite3.Connection, path: Path, steps: Sequence[str
 def migrate(connection: sqlite3.Connection, steps: Sequence[str] = STEPS) -> None:
     """Take the steps that the file has not seen, each in one transaction with the note that it was taken."""
     for version in range(_number(connection, "PRAGMA user_version") + 1, len(steps) + 1):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {steps[version - 1]};"
-            f" PRAGMA user_version = {version}; COMMIT;"
-        )
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {steps[version - 1]};"
+                f" PRAGMA user_version = {version}; COMMIT;"
+            )
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:

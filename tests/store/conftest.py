@@ -10,6 +10,7 @@ import pytest
 
 from asyncfc_mcp.store.base import FutureStore
 from asyncfc_mcp.store.memory import MemoryStore
+from asyncfc_mcp.store.sqlite import SqliteStore
 
 OpenStore = Callable[[], AbstractAsyncContextManager[FutureStore]]
 """Each call gives an empty store, closed when it is left."""
@@ -19,11 +20,24 @@ Opener = Callable[[Path], AbstractAsyncContextManager[FutureStore]]
 @asynccontextmanager
 async def _memory(_: Path) -> AsyncGenerator[FutureStore]:
     store = MemoryStore()
+    await store.open()
     yield store
     await store.close()
 
 
-OPENERS: dict[str, Opener] = {"memory": _memory}
+@asynccontextmanager
+async def sqlite_in(
+    folder: Path, *, max_bytes: int = 1_000_000_000, kind: str = "gateway"
+) -> AsyncGenerator[SqliteStore]:
+    store = SqliteStore(folder / "futures.db", max_bytes=max_bytes, kind=kind)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+OPENERS: dict[str, Opener] = {"memory": _memory, "sqlite": sqlite_in}
 
 
 @pytest.fixture(params=OPENERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from asyncfc_mcp.core.future import FutureState
@@ -30,3 +31,10 @@ def settled(future: str = "id-1", expires_at: float = 2000.0, **more: Any) -> St
         **more,
     }
     return row(future, **fields)
+
+
+def same(found: StoredFuture | None, put: StoredFuture) -> bool:
+    """Whether that row was found; a store may keep hashes of its identity and token."""
+    if found is None or found.token not in ("", put.token):
+        return False
+    return replace(found, future=put.future, token=put.token) == put
