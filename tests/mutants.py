@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 LIMIT_S = 120.0
 _TESTS_FAILED = 1
 """The exit code of pytest that says so; others say that it could not run them."""
+CHAINS = "tests/core/test_chains.py"
+ROOMS = "tests/core/test_rooms.py"
 SCHEDULER = "tests/core/test_scheduler.py"
 TEMPLATES = "tests/labels/test_template.py"
 
@@ -123,15 +125,15 @@ MUTANTS = (
     # `on_unseen_failure: run` is not listened to.
     Mutant(
         "scheduler.py",
-        "if not self._stops_unseen or not record.call.writes:",
-        "if not record.call.writes:",
+        "if not self._stops_unseen or not record.call.writes or record.had_started:",
+        "if not record.call.writes or record.had_started:",
         f"{SCHEDULER}::test_unseen_failures_can_be_let_run",
     ),
     # A call that was cancelled in the queue keeps a place on its server.
     Mutant(
         "scheduler.py",
-        "not record.is_startable:\n                room.give_back()\n",
-        "not record.is_startable:\n                pass\n",
+        "        self._rooms.leave(record.call.server, record.call.scope, record.call.future)\n",
+        "",
         f"{SCHEDULER}::test_a_call_cancelled_in_the_queue_of_a_full_server_is_passed_over",
     ),
     # A call starts without the value that it needs.
@@ -214,9 +216,30 @@ MUTANTS = (
     # One call too many runs on a server.
     Mutant(
         "room.py",
-        "self.running >= self.capacity",
-        "self.running > self.capacity",
+        '"""Whether no place is free."""\n        return self.capacity is not None and self.running >= self.capacity',
+        '"""Whether no place is free."""\n        return self.capacity is not None and self.running > self.capacity',
         f"{SCHEDULER}::test_a_full_server_runs_no_more_than_its_limit",
+    ),
+    # One call too many runs on all servers together.
+    Mutant(
+        "room.py",
+        'on whichever server."""\n        return self.capacity is not None and self.running >= self.capacity',
+        'on whichever server."""\n        return self.capacity is not None and self.running > self.capacity',
+        f"{ROOMS}::test_no_more_run_than_there_are_places_in_all",
+    ),
+    # The server that came first is served until it has nothing left.
+    Mutant(
+        "room.py",
+        "        self._turns.move_to_end(server)\n",
+        "",
+        f"{ROOMS}::test_servers_take_turns_for_the_last_places",
+    ),
+    # The length of a row of calls is never counted again.
+    Mutant(
+        "scheduler.py",
+        "            chain.count_again(needs, self._records)\n",
+        "",
+        f"{CHAINS}::test_a_row_of_calls_gets_shorter_as_they_settle",
     ),
     # The scope that came first is served until it has nothing left.
     Mutant(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asyncfc_mcp.core.future import Failure
+from asyncfc_mcp.core.future import Failure, FutureState
 from asyncfc_mcp.core.label import Access, Label
 
 
@@ -35,6 +35,21 @@ class Submitted:
 
     call: Call
     at: float
+    had_started: bool = False
+    """Whether it had its turn in an earlier process, so that nothing is in its way and no failure stops it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A future that had settled before is known again: it can be referred to, orders nothing and tells nothing."""
+
+    call: Call
+    """Without labels and needs."""
+    state: FutureState
+    at: float
+    arrived_at: float
+    settled_at: float
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +122,15 @@ class Forgotten:
     at: float
 
 
-Event = Submitted | Answered | Told | Finished | Ended | CancelRequested | InputRequired | InputProvided | Forgotten
+Event = (
+    Submitted
+    | Recalled
+    | Answered
+    | Told
+    | Finished
+    | Ended
+    | CancelRequested
+    | InputRequired
+    | InputProvided
+    | Forgotten
+)

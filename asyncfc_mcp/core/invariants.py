@@ -27,11 +27,12 @@ def check(scheduler: Scheduler) -> None:
     _states_agree(scheduler)
     _rooms_agree(scheduler, unfinished)
     _trees_hold_only_the_unfinished(scheduler, unfinished)
+    _unseen_failures_are_of_this_process(scheduler)
 
 
 def must_precede(first: FutureRecord, second: FutureRecord) -> bool:
     """The order rule, said once more and plainly: the reference that the state tree is tested against."""
-    if first.call.scope != second.call.scope or first.arrival >= second.arrival:
+    if first.call.scope != second.call.scope or first.arrival >= second.arrival or second.had_started:
         return False
     was_answered = first.answer is not None and first.answer < second.arrival
     return any(
@@ -57,8 +58,7 @@ def _what_can_run_runs(scheduler: Scheduler, unfinished: list[FutureRecord]) -> 
             continue
         lacks_value = any(not scheduler.record(need).is_settled for need in record.call.needs)
         waits_its_turn = any(must_precede(other, record) for other in unfinished)
-        room = scheduler.rooms.get(record.call.server)
-        is_full = room is not None and room.capacity is not None and room.running >= room.capacity
+        is_full = scheduler.rooms.is_full or scheduler.rooms.of(record.call.server).is_full
         if not (lacks_value or waits_its_turn or is_full):
             raise InvariantBroken(f"{record.call.future} could run and does not")
 
@@ -74,15 +74,23 @@ def _states_agree(scheduler: Scheduler) -> None:
             raise InvariantBroken(f"{future} has ended and is {record.state}")
         if record.state is FutureState.RESOLVED and record.started_at is None:
             raise InvariantBroken(f"{future} resolved without having run")
+    unsettled = sum(1 for record in scheduler.records.values() if not record.is_settled)
+    if scheduler.unsettled_total != unsettled:
+        raise InvariantBroken(f"{scheduler.unsettled_total} unsettled futures are counted, there are {unsettled}")
 
 
 def _rooms_agree(scheduler: Scheduler, unfinished: list[FutureRecord]) -> None:
-    for server, room in scheduler.rooms.items():
+    for server, room in scheduler.rooms.by_server.items():
         running = sum(1 for record in unfinished if record.call.server == server and record.started_at is not None)
         if room.running != running:
             raise InvariantBroken(f"server {server} counts {room.running} running calls, there are {running}")
         if room.capacity is not None and running > room.capacity:
             raise InvariantBroken(f"server {server} runs {running} calls, its limit is {room.capacity}")
+    rooms, total = scheduler.rooms, sum(1 for record in unfinished if record.started_at is not None)
+    if rooms.running != total:
+        raise InvariantBroken(f"{rooms.running} running calls are counted on all servers, there are {total}")
+    if rooms.capacity is not None and total > rooms.capacity:
+        raise InvariantBroken(f"{total} calls run on all servers together, their limit is {rooms.capacity}")
 
 
 def _trees_hold_only_the_unfinished(scheduler: Scheduler, unfinished: list[FutureRecord]) -> None:
@@ -90,3 +98,10 @@ def _trees_hold_only_the_unfinished(scheduler: Scheduler, unfinished: list[Futur
     for name, scope in scheduler.scopes.items():
         if not scope.tree.is_empty and name not in holding:
             raise InvariantBroken(f"the state tree of scope {name} holds labels of nobody")
+
+
+def _unseen_failures_are_of_this_process(scheduler: Scheduler) -> None:
+    for scope in scheduler.scopes.values():
+        for future, record in scope.unseen_failures.items():
+            if scheduler.records.get(future) is not record or record.is_told:
+                raise InvariantBroken(f"the failure of {future} counts as unseen, and its client knows of it")

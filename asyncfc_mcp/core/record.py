@@ -30,6 +30,10 @@ class FutureRecord:
     data_dependants: list[FutureRecord] = field(default_factory=list["FutureRecord"])
     pins: int = 0
     """How many unsettled calls refer to its value."""
+    number: int = 1
+    """In the row of unsettled calls that each need the value of the one before; see `chain`."""
+    had_started: bool = False
+    """Whether it had its turn in an earlier process already."""
     started_at: float | None = None
     settled_at: float | None = None
     cancel_message: str = ""
@@ -74,6 +78,8 @@ class Blocker:
     is_data: bool
     because: str
     """In words: the label in conflict, or what is missing."""
+    server: str | None = None
+    """The server that has no room; None where something else is missing, or room on all servers together."""
 
 
 @dataclass(slots=True, eq=False)

@@ -90,6 +90,13 @@ def mentions_tokens(arguments: Mapping[str, Any]) -> bool:
     return any(True for _ in _strings(arguments))
 
 
+def token_shapes(arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Everything that would be a token if a future bore it, as it is spelled in the arguments' strings."""
+    for _, text in _strings(arguments):
+        for matched in _TOKEN.finditer(text):
+            yield from dict.fromkeys((matched[0], matched[0].rstrip("-_")))
+
+
 def find_references(
     arguments: Mapping[str, Any], *, exists: Callable[[str], bool], embed: bool = True
 ) -> tuple[Reference, ...]:

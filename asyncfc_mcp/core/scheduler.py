@@ -8,11 +8,11 @@ narrowed to what a synchronous client could have relied on: see docs/architectur
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial, singledispatchmethod
 
-from asyncfc_mcp.core import failures
+from asyncfc_mcp.core import chain, failures
 from asyncfc_mcp.core.commands import CancelDownstream, Command, Dispatch
 from asyncfc_mcp.core.events import (
     Answered,
@@ -24,6 +24,7 @@ from asyncfc_mcp.core.events import (
     Forgotten,
     InputProvided,
     InputRequired,
+    Recalled,
     Submitted,
     Told,
 )
@@ -31,7 +32,7 @@ from asyncfc_mcp.core.future import MOVES, Failure, FutureState, IllegalMove, Mo
 from asyncfc_mcp.core.graph import Node, first_blocker, release
 from asyncfc_mcp.core.label import conflict
 from asyncfc_mcp.core.record import Blocker, FutureRecord, Scope
-from asyncfc_mcp.core.room import ServerRoom
+from asyncfc_mcp.core.room import Rooms
 from asyncfc_mcp.core.tree import Plane
 from asyncfc_mcp.errors import GatewayError
 
@@ -58,19 +59,25 @@ class Scheduler:
 
     Args:
         concurrency: how many calls run at once on each server, by the server's key; no limit where it is silent.
+        max_running: how many calls run at once on all servers together; None for no limit.
         is_strict: treat every label as declared.
         stops_unseen: fail a write that was waiting behind a failed write which the client has not been told of.
     """
 
     def __init__(
-        self, *, concurrency: Mapping[str, int] | None = None, is_strict: bool = False, stops_unseen: bool = True
+        self,
+        *,
+        concurrency: Mapping[str, int] | None = None,
+        max_running: int | None = None,
+        is_strict: bool = False,
+        stops_unseen: bool = True,
     ) -> None:
-        self._concurrency = dict(concurrency or {})
         self._is_strict = is_strict
         self._stops_unseen = stops_unseen
         self._records: dict[str, FutureRecord] = {}
         self._scopes: dict[str, Scope] = {}
-        self._rooms: dict[str, ServerRoom] = {}
+        self._rooms = Rooms(concurrency or {}, max_running)
+        self._unsettled = 0
         self._step = 0
         self._commands: list[Command] = []
         self._agenda: deque[Callable[[], None]] = deque()
@@ -100,14 +107,30 @@ class Scheduler:
         return self._scopes
 
     @property
-    def rooms(self) -> Mapping[str, ServerRoom]:
-        """The room of every server that has been called."""
+    def rooms(self) -> Rooms:
+        """Where calls run, and whose turn is next."""
         return self._rooms
 
     def unsettled(self, scope: str) -> int:
         """How many futures of the scope have not settled."""
         found = self._scopes.get(scope)
         return found.unsettled if found else 0
+
+    @property
+    def unsettled_total(self) -> int:
+        """How many futures of all scopes have not settled."""
+        return self._unsettled
+
+    def number_after(self, needs: Collection[str], most: int) -> int:
+        """The number of a call with these needs among the unsettled calls that each need the value of the one before.
+
+        Up to `most` it may be a little too high.
+        """
+        number = chain.number_after(needs, self._records)
+        if number > most:
+            chain.count_again(needs, self._records)
+            number = chain.number_after(needs, self._records)
+        return number
 
     def blockers(self, future: str) -> tuple[Blocker, ...]:
         """Why a call is pending; empty when it is not."""
@@ -118,11 +141,15 @@ class Scheduler:
         if (before := first_blocker(record.node)) is not None:
             because = _conflict_in_words(self.record(before).call, record.call)
             found.append(Blocker(before, is_data=False, because=because))
-        if not found:
-            room = self._room(record.call.server)
+        return tuple(found) or (self._lack_of_room(record.call.server),)
+
+    def _lack_of_room(self, server: str) -> Blocker:
+        room = self._rooms.of(server)
+        if room.is_full:
             because = f"{room.running} of {room.capacity} calls already run on its server"
-            found.append(Blocker(None, is_data=False, because=because))
-        return tuple(found)
+            return Blocker(None, is_data=False, because=because, server=server)
+        because = f"{self._rooms.running} of {self._rooms.capacity} calls already run on all servers together"
+        return Blocker(None, is_data=False, because=because)
 
     # Events
 
@@ -149,7 +176,7 @@ class Scheduler:
         if self._is_strict:
             call = replace(call, labels=tuple(replace(label, is_declared=True) for label in call.labels))
         needed = [self.record(need) for need in call.needs]
-        record = FutureRecord(call, Node(call.future), event.at, self._step)
+        record = FutureRecord(call, Node(call.future), event.at, self._step, had_started=event.had_started)
         self._records[call.future] = record
         self._hold_labels(record)
         for need in needed:
@@ -157,11 +184,22 @@ class Scheduler:
             if not need.is_settled:
                 record.unsettled_needs.add(need.call.future)
                 need.data_dependants.append(record)
+        record.number = chain.number_after(record.unsettled_needs, self._records)
         failed = next((need for need in needed if need.is_settled and need.state is not FutureState.RESOLVED), None)
         if failed is not None:
             self._settle_unstarted(record, FutureState.FAILED, failures.inherited(failed), event.at)
         else:
             self._start_if_free(record, event.at)
+
+    @_on.register
+    def _(self, event: Recalled) -> None:
+        record = FutureRecord(event.call, Node(event.call.future), event.arrived_at, self._step, event.state)
+        record.answer = record.end = self._step
+        record.has_token = record.is_told = True
+        record.failure = event.failure
+        record.started_at = event.arrived_at if event.state is FutureState.RESOLVED else None
+        record.settled_at = event.settled_at
+        self._records[event.call.future] = record
 
     @_on.register
     def _(self, event: Answered) -> None:
@@ -238,7 +276,8 @@ class Scheduler:
     def _hold_labels(self, record: FutureRecord) -> None:
         scope = self._scopes.setdefault(record.call.scope, Scope())
         scope.unsettled += 1
-        for label in record.call.labels:
+        self._unsettled += 1
+        for label in record.call.labels if not record.had_started else ():
             record.node.wait_for(scope.tree.blockers(label))
         for label in record.call.labels:
             if label.is_declared:
@@ -246,27 +285,19 @@ class Scheduler:
 
     def _start_if_free(self, record: FutureRecord, at: float) -> None:
         if record.is_startable:
-            room = self._room(record.call.server)
-            room.queue(record.call.scope, record.call.future)
-            self._fill(room, at)
+            self._rooms.queue(record.call.server, record.call.scope, record.call.future)
+            self._fill(at)
 
-    def _fill(self, room: ServerRoom, at: float) -> None:
-        while (future := room.take()) is not None:
-            record = self._records.get(future)
-            if record is None or not record.is_startable:
-                room.give_back()
-            elif (unseen := self._unseen_failure_before(record)) is not None:
-                room.give_back()
+    def _fill(self, at: float) -> None:
+        while (future := self._rooms.take()) is not None:
+            record = self._records[future]
+            if (unseen := self._unseen_failure_before(record)) is not None:
+                self._rooms.give_back(record.call.server)
                 self._settle_unstarted(record, FutureState.FAILED, failures.unseen(unseen), at)
             else:
                 record.started_at = at
                 self._move(record, FutureState.RUNNING, at)
                 self._commands.append(Dispatch(future))
-
-    def _room(self, server: str) -> ServerRoom:
-        if server not in self._rooms:
-            self._rooms[server] = ServerRoom(self._concurrency.get(server))
-        return self._rooms[server]
 
     # Settling and ending
 
@@ -275,6 +306,7 @@ class Scheduler:
         record.settled_at = at
         self._move(record, state, at)
         self._scopes[record.call.scope].unsettled -= 1
+        self._unsettled -= 1
         for need in record.call.needs:
             self._records[need].pins -= 1
         self._note_unseen(record)
@@ -282,6 +314,7 @@ class Scheduler:
             self._agenda.append(partial(self._pass_on, record, at))
 
     def _settle_unstarted(self, record: FutureRecord, state: FutureState, failure: Failure, at: float) -> None:
+        self._rooms.leave(record.call.server, record.call.scope, record.call.future)
         self._settle(record, state, failure, at)
         self._end(record, at)
 
@@ -307,9 +340,8 @@ class Scheduler:
         for future in release(record.node):
             self._start_if_free(self._records[future], at)
         if record.started_at is not None:
-            room = self._room(record.call.server)
-            room.give_back()
-            self._fill(room, at)
+            self._rooms.give_back(record.call.server)
+            self._fill(at)
         self._drop_if_empty(record.call.scope)
 
     def _move(self, record: FutureRecord, to: FutureState, at: float) -> None:
@@ -326,7 +358,7 @@ class Scheduler:
             scope.unseen_failures[record.call.future] = record
 
     def _unseen_failure_before(self, record: FutureRecord) -> FutureRecord | None:
-        if not self._stops_unseen or not record.call.writes:
+        if not self._stops_unseen or not record.call.writes or record.had_started:
             return None
         unseen = self._scopes[record.call.scope].unseen_failures.values()
         return next((failed for failed in unseen if failures.would_have_stopped(failed, record)), None)

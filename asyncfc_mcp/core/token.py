@@ -29,6 +29,7 @@ _TWINS = str.maketrans({"i": "1", "l": "1", "o": "0"})
 _FIELD_POLYNOMIAL = 0b100101
 _LONGEST_SLUG = 16
 _LONGEST_GUESSED = 64
+_LONG_ID = 27
 _SLUG = re.compile(rf"[a-z0-9]{{1,{_LONGEST_SLUG}}}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _TOKEN = re.compile(TOKEN_PATTERN)
@@ -90,6 +91,17 @@ def is_mistyped(token: str) -> bool:
     """Whether it looks minted but cannot have been. Names may look so too: ask it only of a token that is not live."""
     minted = _MINTED.fullmatch(token.lower())
     return minted is not None and not _checks(minted["id"].translate(_TWINS))
+
+
+def is_minted(token: str) -> bool:
+    """Whether it has a right checksum; hardly any name does."""
+    minted = _MINTED.fullmatch(token)
+    return minted is not None and _checks(minted["id"])
+
+
+def is_unguessable(token: str) -> bool:
+    """Whether it was minted for callers whom nothing but the token keeps apart."""
+    return is_minted(token) and len(token.rpartition("_")[2]) == _LONG_ID
 
 
 def closest(token: str, candidates: Iterable[str]) -> str | None:

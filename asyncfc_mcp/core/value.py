@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, cast
 
 from asyncfc_mcp.core.reference import ArgumentFault, JsonPath, clip, pointer
@@ -42,9 +43,11 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Value:
     """What a resolved future holds, as far as arguments are concerned."""
+
+    # Without slots: thousands of references may point into one large text, which is then read once and not each time.
 
     text: str | None
     """The text blocks, joined by newlines; None when there are none."""
@@ -53,6 +56,16 @@ class Value:
     block_types: tuple[str, ...]
     wraps_result: bool
     """The tool's `outputSchema` has just the property `result`, or marks it as a wrapping."""
+
+    @cached_property
+    def spelled(self) -> Any:
+        """The JSON that the text spells, or MISSING."""
+        return MISSING if self.text is None else parse_json(self.text)
+
+    @cached_property
+    def may_hold_halves(self) -> bool:
+        """Whether JSON read from it may hold half of a character."""
+        return self.text is not None and _HALF.search(self.text) is not None
 
 
 class BadSubstitution(ArgumentFault):
@@ -71,7 +84,7 @@ def select(value: Value, path: JsonPath, slot: Slot, *, token: str, argument: st
         raise BadSubstitution(argument, token, path, _nothing_usable(value.block_types))
     try:
         selected = _fitted(_part(value, path), slot) if path else _whole(value, slot)
-        if selected is not value.text and _HALF.search(value.text or ""):
+        if selected is not value.text and value.may_hold_halves:
             _check_unicode(selected)
     except _Unusable as unusable:
         raise BadSubstitution(argument, token, path, unusable.fact) from None
@@ -121,12 +134,9 @@ def _readings(value: Value, slot: Slot) -> Iterator[Any]:
     """What the value may be taken for, best first."""
     if value.structured is not MISSING:
         yield _unwrapped(value)
-    if value.text is None:
-        return
-    parsed = parse_json(value.text)
-    if parsed is not MISSING:
-        yield parsed
-    if "string" in slot:
+    if value.spelled is not MISSING:
+        yield value.spelled
+    if value.text is not None and "string" in slot:
         yield value.text
 
 
@@ -151,10 +161,8 @@ def _documents(value: Value) -> Iterator[Any]:
         yield value.structured
         if value.wraps_result:
             yield _unwrapped(value)
-    if value.text is not None:
-        parsed = parse_json(value.text)
-        if parsed is not MISSING:
-            yield parsed
+    if value.spelled is not MISSING:
+        yield value.spelled
 
 
 def _follow(document: Any, path: JsonPath) -> tuple[Any, int]:

@@ -11,6 +11,7 @@ from asyncfc_mcp.core.events import (
     Event,
     Finished,
     Forgotten,
+    Recalled,
     Submitted,
     Told,
 )
@@ -53,10 +54,22 @@ class Program:
         return self.now
 
     def submit(
-        self, future: str, *labels: str, needs: tuple[str, ...] = (), scope: str = "s", server: str = "srv"
+        self,
+        future: str,
+        *labels: str,
+        needs: tuple[str, ...] = (),
+        scope: str = "s",
+        server: str = "srv",
+        had_started: bool = False,
     ) -> list[str]:
         call = Call(future, future, scope, server, "tool", tuple(label(text) for text in labels), frozenset(needs))
-        return self.feed(Submitted(call, self.tick()))
+        return self.feed(Submitted(call, self.tick(), had_started=had_started))
+
+    def recall(self, future: str, state: FutureState = FutureState.RESOLVED, scope: str = "s") -> list[str]:
+        """Bring back a future that settled in an earlier process."""
+        failure = None if state is FutureState.RESOLVED else Failure(FailureReason.TOOL_ERROR, "long ago")
+        call = Call(future, future, scope, "srv", "tool", ())
+        return self.feed(Recalled(call, state, self.tick(), self.now - 200, self.now - 100, failure))
 
     def answer(self, future: str, *, with_token: bool = True) -> list[str]:
         return self.feed(Answered(future, self.tick(), with_token=with_token))

@@ -27,9 +27,12 @@ class AnyProgram(RuleBasedStateMachine):
         strict=st.booleans(),
         stops=st.booleans(),
         room=st.sampled_from([{}, {"one": 1, "two": 2}, {"one": 3, "two": 1}]),
+        in_all=st.sampled_from([None, 1, 2, 3]),
     )
-    def start(self, strict: bool, stops: bool, room: dict[str, int]) -> None:
-        self.program = Program(Scheduler(is_strict=strict, stops_unseen=stops, concurrency=room))
+    def start(self, strict: bool, stops: bool, room: dict[str, int], in_all: int | None) -> None:
+        self.program = Program(
+            Scheduler(is_strict=strict, stops_unseen=stops, concurrency=room, max_running=in_all),
+        )
         self.count = 0
 
     def tokens(self, *states: FutureState) -> list[str]:
@@ -42,16 +45,33 @@ class AnyProgram(RuleBasedStateMachine):
         scope=st.sampled_from(["s", "t"]),
         server=st.sampled_from(["one", "two"]),
         answered=st.booleans(),
+        had_started=st.booleans(),
         data=st.data(),
     )
-    def submit(self, labels: list[str], scope: str, server: str, answered: bool, data: st.DataObject) -> str:
+    def submit(
+        self, labels: list[str], scope: str, server: str, *, answered: bool, had_started: bool, data: st.DataObject
+    ) -> str:
         self.count += 1
         token = f"f{self.count}"
         known = sorted(self.program.scheduler.records)
         needs = data.draw(st.lists(st.sampled_from(known), max_size=2, unique=True)) if known else []
-        self.program.submit(token, *labels, needs=tuple(needs), scope=scope, server=server)
+        # an earlier process can have begun only what had its values
+        records = self.program.scheduler.records
+        had_started = had_started and all(records[need].is_settled for need in needs)
+        self.program.submit(token, *labels, needs=tuple(needs), scope=scope, server=server, had_started=had_started)
         if answered:
             self.program.answer(token)
+        return token
+
+    @rule(
+        target=sent,
+        state=st.sampled_from([FutureState.RESOLVED, FutureState.FAILED, FutureState.CANCELLED]),
+        scope=st.sampled_from(["s", "t", "only old ones"]),
+    )
+    def recall(self, state: FutureState, scope: str) -> str:
+        self.count += 1
+        token = f"old{self.count}"
+        assert self.program.recall(token, state, scope) == []
         return token
 
     @rule(token=sent, with_token=st.booleans())
@@ -99,7 +119,8 @@ class AnyProgram(RuleBasedStateMachine):
         for token in list(self.program.scheduler.records):
             self.program.tell(token)
         assert self.program.scheduler.scopes == {}, "the trees end empty"
-        assert all(room.running == 0 for room in self.program.scheduler.rooms.values())
+        rooms = self.program.scheduler.rooms
+        assert [rooms.running, *(room.running for room in rooms.by_server.values())] == [0] * (1 + len(rooms.by_server))
 
 
 AnyProgram.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
