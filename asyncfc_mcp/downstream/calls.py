@@ -11,7 +11,16 @@ from mcp.shared.dispatcher import ProgressFnT
 
 from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.hooks import OnInput, OnStatus
-from asyncfc_mcp.downstream.outcome import DownstreamError, DownstreamLost, InputRefused, MalformedResult, Outcome
+from asyncfc_mcp.downstream.links.faults import how_large
+from asyncfc_mcp.downstream.outcome import (
+    DownstreamError,
+    DownstreamLost,
+    DownstreamUnavailable,
+    InputRefused,
+    MalformedResult,
+    Outcome,
+    ResultTooLarge,
+)
 from asyncfc_mcp.downstream.retrying import delay_s
 from asyncfc_mcp.downstream.sending import CancelledWhileAsking, Connected, Sender
 from asyncfc_mcp.downstream.tasks.book import TaskBook
@@ -41,6 +50,7 @@ class Call:
         on_status: OnStatus | None = None,
         book: TaskBook | None = None,
         must_be_task: Callable[[], bool] = lambda: False,
+        max_result_bytes: int,
     ) -> None:
         self._server = server
         self._tool = tool
@@ -51,6 +61,7 @@ class Call:
         self._owner = owner
         self._book = book or TaskBook()
         self._must_be_task = must_be_task
+        self._max_result_bytes = max_result_bytes
         self._cancel_requested: anyio.Event | None = None
         self._new_sender = partial(Sender, server, tool, connected, claims=claims, owner=owner)
         self._sender = self._new_sender(on_progress=on_progress)
@@ -73,6 +84,7 @@ class Call:
         answers = _answers(input_responses, request_state)
         if cancel_requested is None:
             return await self._carry_out(params, answers)
+        self._sender.is_cancelled = cancel_requested.is_set()
         ended: Outcome | DownstreamError | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._pass_on_cancel, cancel_requested)
@@ -95,13 +107,18 @@ class Call:
         if self._must_be_task():
             params = {**params, "task": {}}
         blank_rounds = 0
-        for _ in range(MAX_ROUNDS):
-            result = await self._sender.send("tools/call", {**params, **answers})
+        for number in range(MAX_ROUNDS):
+            try:
+                result = await self._sender.send("tools/call", {**params, **answers})
+            except DownstreamUnavailable:
+                if number:  # it is only this round that was not sent
+                    raise DownstreamLost(self._server, self._tool) from None
+                raise
             if is_task(result):
-                return Outcome(_without_type(await finish_task(result, self._task_call())))
+                return self._outcome(await finish_task(result, self._task_call()))
             kind = result.get("resultType", "complete")
             if kind == "complete":
-                return Outcome(_without_type(result))
+                return self._outcome(result)
             if kind != "input_required":
                 raise MalformedResult(self._server, self._tool, f"a result of type {kind!r}", result)
             answers = await self._answers_to(result)
@@ -110,6 +127,13 @@ class Call:
                 # It wants to be asked again later, whenever that is.
                 await self._between_rounds(partial(anyio.sleep, delay_s(blank_rounds - 1)))
         raise MalformedResult(self._server, self._tool, f"it asked for input {MAX_ROUNDS} times")
+
+    def _outcome(self, result: dict[str, Any]) -> Outcome:
+        outcome = Outcome(_without_type(result))
+        # What was read is bounded by the transport, but not always by as little.
+        if outcome.size_bytes > self._max_result_bytes:
+            raise ResultTooLarge(self._server, self._tool, how_large(outcome.size_bytes, self._max_result_bytes))
+        return outcome
 
     def _task_call(self) -> TaskCall:
         async def request(method: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from asyncfc_mcp.config.models import ServerEntry, StdioEntry
 from asyncfc_mcp.config.policy import ToolHints, ToolPolicy, resolve_policy
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.naming import ListedTool, NameCollision, exposed_names
+from asyncfc_mcp.downstream.pins import ChangedTool, Pins
 from asyncfc_mcp.packs.reader import find_pack
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class Catalog:
         ReservedName: A tool was given the name of one of the gateway's own.
     """
 
-    def __init__(self, connections: Sequence[Connection], on_change: Callable[[], None]) -> None:
+    def __init__(self, connections: Sequence[Connection], on_change: Callable[[], None], pins: Pins) -> None:
         # What is wrong in the configuration itself stops the start, before any server has listed anything.
         exposed_names(tool for connection in connections for tool in _chosen(connection.entry))
         self.version = 0
@@ -61,6 +62,7 @@ class Catalog:
         """Tools left out because another has their name: the user has to choose, best before the start goes on."""
         self._connections = connections
         self._on_change = on_change
+        self._pins = pins
         self._patient_until: float | None = None
         """When a server that never answers has cost clients enough time, once for all their lists."""
         self._tools: tuple[CatalogTool, ...] = ()
@@ -74,6 +76,7 @@ class Catalog:
         with anyio.move_on_after(min(timeout_s, self._patient_until - anyio.current_time())):
             for connection in self._connections:
                 await connection.listing_or_failure()
+        self._take_acceptances()
         return self._tools
 
     @property
@@ -85,6 +88,34 @@ class Catalog:
         """The tool of that name, among those that are known now."""
         return self._by_name.get(name)
 
+    @property
+    def changed(self) -> tuple[ChangedTool, ...]:
+        """The tools that are not any more what they were when they were first used."""
+        self._take_acceptances()
+        return self._pins.changed
+
+    def admit(self, tool: CatalogTool) -> None:
+        """Note that a tool is used.
+
+        Raises:
+            ToolHeld: it has changed, and that has to be accepted first.
+        """
+        self.check(tool)
+        self._pins.note_use(tool.server, tool.tool)
+
+    def check(self, tool: CatalogTool) -> None:
+        """See that a tool may be sent a call.
+
+        Raises:
+            ToolHeld: it has changed, and that has to be accepted first.
+        """
+        self._take_acceptances()
+        self._pins.check(tool.server, tool.own_name)
+
+    def _take_acceptances(self) -> None:
+        if self._pins.changed and self._pins.refresh():
+            self.refresh()
+
     def refresh(self) -> None:
         """Merge again after a server's listing changed; tells of it only when the merged list did."""
         before = self._tools
@@ -94,15 +125,21 @@ class Catalog:
             self._on_change()
 
     def _rebuild(self) -> None:
-        offers = [(connection.entry, tool) for connection in self._connections for tool in _offered_tools(connection)]
+        listed = {one.key: self._listed_tools(one) for one in self._connections}
+        offers = [(one.entry, tool) for one in self._connections for tool in _offered(one.entry, listed[one.key])]
         names = self._names([_listed(entry, tool) for entry, tool in offers])
-        policies = {connection.key: _policies(connection) for connection in self._connections}
+        policies = {one.key: _policies(one.entry, listed[one.key]) for one in self._connections}
         self._tools = tuple(
             CatalogTool(names[entry.key, tool["name"]], entry.key, tool, policies[entry.key][tool["name"]])
             for entry, tool in offers
             if (entry.key, tool["name"]) in names
         )
         self._by_name = {tool.name: tool for tool in self._tools}
+
+    def _listed_tools(self, connection: Connection) -> tuple[dict[str, Any], ...]:
+        if connection.listing is None:
+            return ()
+        return self._pins.shown(connection.entry, connection.claims, connection.listing.tools)
 
     def _names(self, listed: list[ListedTool]) -> dict[tuple[str, str], str]:
         collisions: list[NameCollision] = []
@@ -134,21 +171,18 @@ def _listed(entry: ServerEntry, tool: dict[str, Any]) -> ListedTool:
     return ListedTool(entry.key, prefix, tool["name"], chosen.name if chosen else None)
 
 
-def _offered_tools(connection: Connection) -> list[dict[str, Any]]:
-    include = connection.entry.settings.include if connection.entry.settings.include is not None else ("*",)
-    exclude = connection.entry.settings.exclude or ()
-    listing = connection.listing
+def _offered(entry: ServerEntry, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    include = entry.settings.include if entry.settings.include is not None else ("*",)
+    exclude = entry.settings.exclude or ()
     return [
         tool
-        for tool in (listing.tools if listing else ())
+        for tool in listed
         if any(fnmatchcase(tool["name"], glob) for glob in include)
         and not any(fnmatchcase(tool["name"], glob) for glob in exclude)
     ]
 
 
-def _policies(connection: Connection) -> dict[str, ToolPolicy]:
-    entry = connection.entry
-    listed = connection.listing.tools if connection.listing else ()
+def _policies(entry: ServerEntry, listed: Sequence[dict[str, Any]]) -> dict[str, ToolPolicy]:
     pack = find_pack(_identity(entry), {tool["name"] for tool in listed})
     return {
         tool["name"]: resolve_policy(

@@ -28,15 +28,18 @@ from asyncfc_mcp.downstream.hooks import Hooks, OnInput, OnStatus
 from asyncfc_mcp.downstream.links.link import Link
 from asyncfc_mcp.downstream.listing import KeptListing, Listing, fetch_listing
 from asyncfc_mcp.downstream.outcome import Outcome
+from asyncfc_mcp.downstream.patience import DEFAULT_PATIENCE, Patience
 from asyncfc_mcp.downstream.sending import Live, RawNotification, Sender
 from asyncfc_mcp.downstream.sign_in.auth import SignIn
 from asyncfc_mcp.downstream.status import ServerStatus
 from asyncfc_mcp.downstream.supervision import HANDSHAKE_LIMIT_S, START_TIMEOUT_S, Supervisor
 from asyncfc_mcp.downstream.tasks.book import TaskBook
 from asyncfc_mcp.downstream.tasks.finishing import must_be_task
+from asyncfc_mcp.downstream.vigil import Vigil
 
 log = structlog.get_logger(__name__)
 
+MAX_RESULT_BYTES = 64 * 2**20
 _CLAIMS_LIMIT_S = 2.0
 """How long a server is kept waiting for what the client says of itself."""
 
@@ -57,6 +60,8 @@ class Connection:
         sign_in: SignIn | None = None,
         start_timeout_s: float = START_TIMEOUT_S,
         handshake_limit_s: float = HANDSHAKE_LIMIT_S,
+        patience: Patience = DEFAULT_PATIENCE,
+        max_result_bytes: int = MAX_RESULT_BYTES,
     ) -> None:
         self.entry = entry
         self.key = entry.key
@@ -73,7 +78,17 @@ class Connection:
         self._claimed = anyio.Event()
         self._book = TaskBook()
         self._handshake_limit_s = handshake_limit_s
-        self._supervisor = Supervisor(entry, self._talk_over, self.sign_in, start_timeout_s, handshake_limit_s)
+        self._patience = patience
+        self._max_result_bytes = max_result_bytes
+        self._supervisor = Supervisor(
+            entry,
+            self._talk_over,
+            self.sign_in,
+            start_timeout_s,
+            handshake_limit_s,
+            max_result_bytes=max_result_bytes,
+            patience=patience,
+        )
         self._uses = 0
         self._wanted_at = time.monotonic()
         if not waits_for_claims:
@@ -94,6 +109,8 @@ class Connection:
             message=self._supervisor.message,
             attempts=self._supervisor.attempts,
             retry_in_s=self._supervisor.retry_in_s,
+            fails_fast=self._supervisor.fails_fast,
+            is_given_up=self._supervisor.is_given_up,
             protocol_version=listing.protocol_version,
             server_name=listing.server_name,
             server_version=listing.server_version,
@@ -112,7 +129,7 @@ class Connection:
         Raises:
             DownstreamUnavailable: It was not connected in time.
         """
-        return _era_of(await self._supervisor.connected())
+        return _era_of(await self._supervisor.connected(is_call=False))
 
     @property
     def is_legacy(self) -> bool:
@@ -155,6 +172,7 @@ class Connection:
         Raises:
             DownstreamUnavailable: It was not connected in time; the call was not sent.
             DownstreamLost: The connection ended during the call.
+            ResultTooLarge: Its answer was dropped.
             DownstreamError: Any other way to end without a result.
         """
         call = Call(
@@ -169,6 +187,7 @@ class Connection:
             on_status=on_status,
             book=self._book,
             must_be_task=partial(self._must_be_task, tool),
+            max_result_bytes=self._max_result_bytes,
         )
         with self._in_use():
             return await call.run(
@@ -221,7 +240,7 @@ class Connection:
             SubscriptionLost: The stream broke off; open another one.
         """
         with self._in_use():
-            live = await self._supervisor.connected()
+            live = await self._supervisor.connected(is_call=False)
             async with listen(live.session, resource_subscriptions=uris) as subscription:
                 if on_open is not None:
                     on_open()
@@ -234,7 +253,7 @@ class Connection:
         Raises:
             DownstreamUnavailable: None came up in time.
         """
-        live = await self._supervisor.connected()
+        live = await self._supervisor.connected(is_call=False)
         await live.lost.wait()
 
     @property
@@ -275,11 +294,14 @@ class Connection:
                 said = await negotiate(session, self.claims)
                 capabilities = cast("dict[str, Any]", said.get("capabilities") or {})
                 await self._list_at_start(session, capabilities)
-            with self._supervisor.ready(Live(session, dispatcher, link.lost, link.trouble)):
+            live = Live(session, dispatcher, link.lost, link.trouble)
+            with self._supervisor.ready(live):
                 log.info("server_ready", server=self.key, tools=len(self.listing.tools) if self.listing else 0)
                 async with anyio.create_task_group() as tasks:
                     if self._primary is None:
                         tasks.start_soon(self._lists.follow, session, capabilities, self.claims)
+                    if link.hearing is not None:
+                        tasks.start_soon(Vigil(live, link.hearing, self._supervisor, self._patience).run)
                     await link.lost.wait()
                     tasks.cancel_scope.cancel()
 

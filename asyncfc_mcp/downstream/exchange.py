@@ -92,6 +92,11 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
         """Recorded requests whose answer has not come yet."""
         return len(self._in_flight)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the server has nothing to do for us: no request waits for its answer, and no task for its end."""
+        return not self._in_flight and self._book.is_empty
+
     @contextmanager
     def owned_by(self, owner: object) -> Generator[None]:
         """Something of that owner is in flight; twice if it is entered twice."""

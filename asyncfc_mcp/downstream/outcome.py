@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
+from asyncfc_mcp.core.size import size_of
 from asyncfc_mcp.core.value import MISSING
 from asyncfc_mcp.errors import GatewayError
 
@@ -46,20 +47,7 @@ class Outcome:
     @cached_property
     def size_bytes(self) -> int:
         """About how much memory or wire the result takes: the lengths of its strings and a little for the rest."""
-        size = 0
-        waiting: list[Any] = [self.result]
-        while waiting:
-            item = waiting.pop()
-            size += 8
-            if isinstance(item, str):
-                size += len(item)
-            elif isinstance(item, dict):
-                members = cast("dict[str, Any]", item)
-                size += sum(map(len, members))
-                waiting.extend(members.values())
-            elif isinstance(item, list):
-                waiting.extend(cast("list[Any]", item))
-        return size
+        return size_of(self.result)
 
     @property
     def _blocks(self) -> list[dict[str, Any]]:
@@ -85,8 +73,12 @@ class DownstreamLost(DownstreamError):
 class DownstreamUnavailable(DownstreamError):
     """The call was never sent, because its server is not connected."""
 
-    def __init__(self, server: str, reason: str, next_try_s: float | None) -> None:
-        later = "" if next_try_s is None else f"; it is tried again in {next_try_s:.0f} s"
+    def __init__(self, server: str, reason: str, next_try_s: float | None, *, is_given_up: bool = False) -> None:
+        when = "" if not next_try_s else f" in {next_try_s:.0f} s"
+        if is_given_up:
+            later = f"; a call{when or ' now'} tries it again"
+        else:
+            later = "" if next_try_s is None else f"; it is tried again{when or ' now'}"
         super().__init__(f"server {server!r} is not available: {reason}; the call was not sent{later}")
         self.server = server
         self.reason = reason
@@ -101,6 +93,19 @@ class RpcError(DownstreamError):
         self.code = code
         self.message = message
         self.data = data
+
+
+class ResultTooLarge(DownstreamError):
+    """The answer is larger than `max_result_mb` lets it be."""
+
+    def __init__(self, server: str, tool: str, how_large: str) -> None:
+        super().__init__(
+            f"the result of {tool!r} of server {server!r} was dropped: {how_large}; the call may have taken effect. "
+            "Ask for less (a page, a filter, a range), or set a larger `max_result_mb`"
+        )
+        self.server = server
+        self.tool = tool
+        self.how_large = how_large
 
 
 class MalformedResult(DownstreamError):

@@ -15,6 +15,8 @@ from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.hooks import Hooks
 from asyncfc_mcp.downstream.listing import KeptListing
+from asyncfc_mcp.downstream.patience import DEFAULT_PATIENCE, Patience
+from asyncfc_mcp.downstream.pins import Pins
 from asyncfc_mcp.downstream.sign_in.auth import sign_in_for
 from asyncfc_mcp.downstream.status import ServerStatus
 from asyncfc_mcp.downstream.supervision import START_TIMEOUT_S
@@ -45,7 +47,10 @@ class Pool:
         waits_for_claims: bool = False,
         start_timeout_s: float = START_TIMEOUT_S,
         idle_limit_s: float = IDLE_LIMIT_S,
+        patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
+        max_result_bytes = int(config.settings.max_result_mb * 2**20)
+
         def connection(entry: ServerEntry) -> Connection:
             return Connection(
                 entry,
@@ -55,13 +60,16 @@ class Pool:
                 waits_for_claims=waits_for_claims,
                 sign_in=sign_in_for(entry, state_folder),
                 start_timeout_s=start_timeout_s,
+                patience=patience,
+                max_result_bytes=max_result_bytes,
             )
 
         self._hooks = hooks
         self._on_change = on_change
         self._connections = {entry.key: connection(entry) for entry in config.servers}
-        self._variants = Variants(start_timeout_s, idle_limit_s)
-        self.catalog = Catalog(list(self._connections.values()), on_change)
+        self._variants = Variants(start_timeout_s, idle_limit_s, patience=patience, max_result_bytes=max_result_bytes)
+        pins = Pins(state_folder, holds=config.settings.pin_tools)
+        self.catalog = Catalog(list(self._connections.values()), on_change, pins)
 
     @property
     def hooks(self) -> Hooks | None:

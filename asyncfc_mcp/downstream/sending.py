@@ -16,12 +16,20 @@ from pydantic import BaseModel, ValidationError
 from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.exchange import Exchange, RecordingDispatcher
 from asyncfc_mcp.downstream.handshake import WORDS_FOR_A_STATUS, is_closed
-from asyncfc_mcp.downstream.links.faults import BROKEN_OFF, FORGOTTEN, NOT_SIGNED_IN, UNREACHABLE
+from asyncfc_mcp.downstream.links.faults import (
+    BROKEN_OFF,
+    FORGOTTEN,
+    NO_ANSWER,
+    NOT_SIGNED_IN,
+    TOO_LARGE,
+    UNREACHABLE,
+)
 from asyncfc_mcp.downstream.outcome import (
     DownstreamError,
     DownstreamLost,
     DownstreamUnavailable,
     MalformedResult,
+    ResultTooLarge,
     RpcError,
     UnsendableArguments,
 )
@@ -29,6 +37,8 @@ from asyncfc_mcp.downstream.retrying import delay_s
 from asyncfc_mcp.downstream.tasks.finishing import is_task
 
 _DELIVERY_LIMIT_S = 30.0
+_EVENT_TOO_LARGE = "SSE stream failed: Server-sent event exceeded"
+"""What the SDK says of an event over the limit that it was given."""
 MAX_DEPTH = 190
 """JSON readers of other servers stop near 200 levels, and some never answer then."""
 
@@ -169,7 +179,9 @@ class Sender:
         if is_closed(error):
             # Said here and not only when the session has wound up: the next call must not go the same way.
             live.lost.set()
-        if is_closed(error) or error.error.data == BROKEN_OFF or error.message.startswith("SSE stream "):
+        if error.error.data == TOO_LARGE or error.message.startswith(_EVENT_TOO_LARGE):
+            return ResultTooLarge(self.server, self.what, error.message.removeprefix("SSE stream failed: "))
+        if is_closed(error) or error.error.data in (BROKEN_OFF, NO_ANSWER) or error.message.startswith("SSE stream "):
             return DownstreamLost(self.server, self.what)
         if error.error.data in (UNREACHABLE, FORGOTTEN):
             # A server that takes no new connection may still be answering older calls (a graceful restart does).

@@ -11,10 +11,12 @@ class ConnectionState(StrEnum):
 
     CONNECTING = "connecting"
     READY = "ready"
+    UNRESPONSIVE = "unresponsive"
+    """Connected, but it does not answer."""
     WAITING = "waiting"
     """Between two attempts."""
     FAILED = "failed"
-    """Between two attempts, but somebody has to change something before one can succeed."""
+    """Not tried again soon: somebody has to change something first, or it has failed too often."""
     CLOSED = "closed"
 
 
@@ -28,6 +30,11 @@ class ServerStatus:
     attempts: int = 0
     """Attempts that ended since it last was up for a while."""
     retry_in_s: float | None = None
+    """How long until the next attempt; of one that was given up, until a call may bring one about."""
+    fails_fast: bool = False
+    """Whether calls fail at once until the next attempt: it has failed too often for anybody to wait for it."""
+    is_given_up: bool = False
+    """Whether nothing but a call brings about another attempt."""
     protocol_version: str | None = None
     server_name: str | None = None
     server_version: str | None = None

@@ -14,6 +14,7 @@ import structlog
 from asyncfc_mcp.config.models import RemoteEntry
 from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.connection import Connection
+from asyncfc_mcp.downstream.patience import Patience
 
 IDLE_LIMIT_S = 300.0
 MOST_OPEN = 32
@@ -27,10 +28,14 @@ log = structlog.get_logger()
 class Variants:
     """The further connections of all servers."""
 
-    def __init__(self, start_timeout_s: float, idle_limit_s: float) -> None:
+    def __init__(
+        self, start_timeout_s: float, idle_limit_s: float, *, patience: Patience, max_result_bytes: int
+    ) -> None:
         self.tasks: anyio.abc.TaskGroup | None = None
         """Where they run; until it is there, the primary connections serve everybody."""
         self._start_timeout_s = start_timeout_s
+        self._patience = patience
+        self._max_result_bytes = max_result_bytes
         self._idle_limit_s = idle_limit_s
         self._open: dict[tuple[str, str], Connection] = {}
 
@@ -56,6 +61,8 @@ class Variants:
                 claims=Claims("legacy", claims.capabilities_json),
                 primary=primary,
                 start_timeout_s=self._start_timeout_s,
+                patience=self._patience,
+                max_result_bytes=self._max_result_bytes,
             )
             self._open[key] = variant
             self.tasks.start_soon(self._run, key, variant)

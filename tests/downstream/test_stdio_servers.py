@@ -16,6 +16,7 @@ from asyncfc_mcp.downstream.outcome import (
     DownstreamUnavailable,
     MalformedResult,
     Outcome,
+    ResultTooLarge,
     RpcError,
     UnsendableArguments,
 )
@@ -130,7 +131,7 @@ async def test_twenty_megabytes_arrive_in_linear_time() -> None:
 async def test_an_answer_over_the_limit_ends_the_call_only(tool: str) -> None:
     with anyio.fail_after(30):
         async with connected(odd()) as connection:
-            with pytest.raises(RpcError, match="longer than 64 MiB"):
+            with pytest.raises(ResultTooLarge, match="65 MB long, and the limit is 64 MB"):
                 await connection.call_tool(tool, {"size": 65 * 2**20})
             assert (await connection.call_tool("echo", {})).text == "{}"
 
@@ -199,13 +200,29 @@ async def test_a_late_answer_after_a_cancellation_is_still_received() -> None:
 
 async def test_a_server_that_ignores_cancellation_leaves_the_call_waiting() -> None:
     cancel = anyio.Event()
+
+    async def cancel_once_sent() -> None:
+        await connection.call_tool("echo", {})
+        cancel.set()
+
+    with anyio.fail_after(10):
+        async with connected(odd()) as connection, anyio.create_task_group() as tasks:
+            await connection.call_tool("echo", {})
+            with anyio.move_on_after(0.5) as scope:
+                tasks.start_soon(cancel_once_sent)
+                await connection.call_tool("never", {}, cancel_requested=cancel)
+            assert scope.cancelled_caught
+            assert cancel.is_set()
+
+
+async def test_a_call_that_was_cancelled_before_it_came_to_a_running_server_is_not_sent() -> None:
+    cancel = anyio.Event()
     cancel.set()
     with anyio.fail_after(10):
         async with connected(odd()) as connection:
             await connection.call_tool("echo", {})
-            with anyio.move_on_after(0.3) as scope:
+            with pytest.raises(DownstreamUnavailable, match="cancelled"):
                 await connection.call_tool("never", {}, cancel_requested=cancel)
-            assert scope.cancelled_caught
 
 
 async def test_an_error_passes_through_a_cancellable_call() -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 KEPT_HEAD_BYTES = 64 * 1024
 _KEPT_TAIL_BYTES = 1024
 _LOGGED_CHARACTERS = 2000
+_METHOD_WITHIN_BYTES = 256
+"""Where a question names its method at the latest, before its params."""
 
 _ID = rb'"id"\s*:\s*(?P<id>-?\d+|"(?:[^"\\]|\\.)*")'
 _VERSION = rb'"jsonrpc"\s*:\s*"2\.0"'
@@ -77,7 +79,8 @@ class LineSplitter:
         size = end - start + self._dropped_bytes
         if self._cut_head is None and size <= self._limit_bytes:
             return Line(bytes(self._buffer[start:end]), size_bytes=size)
-        head = self._cut_head if self._cut_head is not None else bytes(self._buffer[start : start + KEPT_HEAD_BYTES])
+        head_end = min(end, start + KEPT_HEAD_BYTES)
+        head = self._cut_head if self._cut_head is not None else bytes(self._buffer[start:head_end])
         tail = bytes(self._buffer[max(start, end - _KEPT_TAIL_BYTES) : end])
         self._cut_head = None
         self._dropped_bytes = 0
@@ -111,6 +114,11 @@ def response_id(line: Line) -> int | str | None:
         return json.loads(found["id"])
     except ValueError:
         return None
+
+
+def looks_like_an_answer(line: Line) -> bool:
+    """Whether a line that was too long is an answer rather than a log line, a question or a notification."""
+    return line.head.startswith(b"{") and b'"method"' not in line.head[:_METHOD_WITHIN_BYTES]
 
 
 def printable(text: bytes) -> str:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
 from mcp.client._transport import ReadStream, WriteStream  # TransportStreams has no public home
 from mcp.shared.message import SessionMessage
+
+
+class Hearing:
+    """When something last came from a server."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+        self._noted = anyio.Event()
+
+    def note(self) -> None:
+        """Something came."""
+        self.at = time.monotonic()
+        self._noted.set()
+
+    async def next(self) -> None:
+        """Wait until something comes."""
+        self._noted = anyio.Event()
+        await self._noted.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +39,5 @@ class Link:
     """What the transport knows about why the connection failed; ask after it has ended."""
     lost: anyio.Event = field(default_factory=anyio.Event)
     """Set when nothing more can come over it."""
+    hearing: Hearing | None = None
+    """Where silence means that the server has nothing to say or cannot; None where the transport itself would tell."""

@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.request import getproxies
 
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import ErrorData
+from mcp_types import INTERNAL_ERROR, ErrorData
 
 from asyncfc_mcp.config.models import RemoteEntry
-from asyncfc_mcp.downstream.links.faults import FORGOTTEN, TRANSPORT_FAULT_CODE, fault_of
+from asyncfc_mcp.downstream.links.faults import (
+    FORGOTTEN,
+    NO_ANSWER,
+    TRANSPORT_FAULT_CODE,
+    fault_of,
+    most_read_bytes,
+    too_large,
+)
+from asyncfc_mcp.downstream.links.keep_alive import KeepAlive
 from asyncfc_mcp.downstream.links.link import Link
 from asyncfc_mcp.downstream.links.sse import sse_streams
 from asyncfc_mcp.downstream.sign_in.auth import SignIn, has_credentials
@@ -23,14 +32,16 @@ from asyncfc_mcp.errors import GatewayError
 
 _TIMEOUT = httpx2.Timeout(connect=10.0, read=None, write=60.0, pool=None)
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=32)
-_MAX_EVENT_BYTES = 64 * 1024 * 1024
+_BODY_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class _Client(httpx2.AsyncClient):
     """An HTTP client that remembers what went wrong, for a message that names no address."""
 
-    def __init__(self, entry: RemoteEntry, sign_in: SignIn | None) -> None:
-        super().__init__(headers=entry.headers, timeout=_TIMEOUT, limits=_LIMITS, auth=sign_in)
+    def __init__(self, entry: RemoteEntry, sign_in: SignIn | None, keep_alive: KeepAlive) -> None:
+        super().__init__(
+            headers=entry.headers, timeout=_TIMEOUT, limits=_LIMITS, auth=sign_in, transport=_transport(keep_alive)
+        )
         self._has_credentials = has_credentials(entry)
         self.trouble: str | None = None
 
@@ -54,45 +65,88 @@ class _Client(httpx2.AsyncClient):
 class _HttpClient(_Client):
     """For streamable HTTP, where one failed POST must cost one call and not the whole connection."""
 
+    def __init__(
+        self, entry: RemoteEntry, sign_in: SignIn | None, keep_alive: KeepAlive, max_result_bytes: int
+    ) -> None:
+        super().__init__(entry, sign_in, keep_alive)
+        self._max_result_bytes = max_result_bytes
+
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
             response = await super().send(request, **options)
-            if response.headers.get("content-type", "").lower().startswith("application/json"):
+            if _is_json(response):
                 # Read here: a body that breaks off while the SDK reads it ends the whole connection.
-                await response.aread()
+                response = await self._read(request, response)
         except (httpx2.TransportError, GatewayError) as error:
             return _error_response(request, fault_of(error))
+        if response.status_code >= 500 and not _is_json(response):
+            await response.aclose()
+            # The SDK's own words, so that a handshake takes it as it takes the status.
+            unanswered = ErrorData(code=INTERNAL_ERROR, message="Server returned an error response", data=NO_ANSWER)
+            return _error_response(request, unanswered)
         if response.status_code == 404 and "mcp-session-id" in request.headers:
             await response.aclose()
             forgotten = ErrorData(code=TRANSPORT_FAULT_CODE, message="the server has ended our session", data=FORGOTTEN)
             return _error_response(request, forgotten)
         return response
 
+    async def _read(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        """The response with its whole body, or an error in its place where that is too large."""
+        if response.is_stream_consumed:
+            return response
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > most_read_bytes(self._max_result_bytes):
+                await response.aclose()
+                return _error_response(request, too_large(len(body), self._max_result_bytes, at_least=True))
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _BODY_HEADERS]
+        return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=request)
+
 
 @asynccontextmanager
-async def remote_link(entry: RemoteEntry, sign_in: SignIn | None = None) -> AsyncGenerator[Link]:
+async def remote_link(
+    entry: RemoteEntry, sign_in: SignIn | None, max_result_bytes: int, keep_alive: KeepAlive
+) -> AsyncGenerator[Link]:
     """Open the way to a server at an address; without `sign_in` it is what the entry says, or nothing."""
-    opened = _open_sse(entry, sign_in) if entry.type == "sse" else _open_http(entry, sign_in)
-    async with opened as link:
+    open_link = _open_sse if entry.type == "sse" else _open_http
+    async with open_link(entry, sign_in, max_result_bytes, keep_alive) as link:
         yield link
 
 
 @asynccontextmanager
-async def _open_http(entry: RemoteEntry, sign_in: SignIn | None) -> AsyncGenerator[Link]:
+async def _open_http(
+    entry: RemoteEntry, sign_in: SignIn | None, max_result_bytes: int, keep_alive: KeepAlive
+) -> AsyncGenerator[Link]:
+    most = most_read_bytes(max_result_bytes)
     async with (
-        _HttpClient(entry, sign_in) as client,
-        streamable_http_client(entry.url, http_client=client, max_sse_event_size=_MAX_EVENT_BYTES) as (read, write),
+        _HttpClient(entry, sign_in, keep_alive, max_result_bytes) as client,
+        streamable_http_client(entry.url, http_client=client, max_sse_event_size=most) as (read, write),
     ):
         yield Link(read, write, trouble=lambda: client.trouble)
 
 
 @asynccontextmanager
-async def _open_sse(entry: RemoteEntry, sign_in: SignIn | None) -> AsyncGenerator[Link]:
+async def _open_sse(
+    entry: RemoteEntry, sign_in: SignIn | None, max_result_bytes: int, keep_alive: KeepAlive
+) -> AsyncGenerator[Link]:
     async with (
-        _Client(entry, sign_in) as client,
-        sse_streams(client, entry.url, max_event_bytes=_MAX_EVENT_BYTES) as (read, write),
+        _Client(entry, sign_in, keep_alive) as client,
+        sse_streams(client, entry.url, max_result_bytes=max_result_bytes) as (read, write),
     ):
         yield Link(read, write, trouble=lambda: client.trouble)
+
+
+def _transport(keep_alive: KeepAlive) -> httpx2.AsyncHTTPTransport | None:
+    """One whose connections notice a peer that is gone; None where a proxy is in the way, which is near."""
+    if getproxies().keys() & {"http", "https", "all"}:
+        # With a transport of one's own the HTTP client no longer looks for proxies in the environment.
+        return None
+    return httpx2.AsyncHTTPTransport(limits=_LIMITS, socket_options=keep_alive.socket_options())
+
+
+def _is_json(response: httpx2.Response) -> bool:
+    return response.headers.get("content-type", "").lower().startswith("application/json")
 
 
 def _error_response(request: httpx2.Request, fault: ErrorData) -> httpx2.Response:

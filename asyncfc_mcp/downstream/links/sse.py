@@ -20,7 +20,17 @@ from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from asyncfc_mcp.downstream.links.faults import BROKEN_OFF, FORGOTTEN, TRANSPORT_FAULT_CODE, fault_of
+from asyncfc_mcp.downstream.links.events import EventReader
+from asyncfc_mcp.downstream.links.faults import (
+    BROKEN_OFF,
+    FORGOTTEN,
+    TRANSPORT_FAULT_CODE,
+    fault_of,
+    most_read_bytes,
+    too_large,
+)
+from asyncfc_mcp.downstream.links.framing import Line
+from asyncfc_mcp.downstream.links.open_requests import OpenRequests
 from asyncfc_mcp.errors import GatewayError
 
 log = structlog.get_logger(__name__)
@@ -42,7 +52,7 @@ class NoEndpoint(GatewayError):
 
 @asynccontextmanager
 async def sse_streams(
-    client: httpx2.AsyncClient, url: str, *, max_event_bytes: int
+    client: httpx2.AsyncClient, url: str, *, max_result_bytes: int
 ) -> AsyncGenerator[tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]]:
     """Open the stream of events and wait for the address that messages go to.
 
@@ -56,11 +66,12 @@ async def sse_streams(
         incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](16)
         # Unbounded: a server that takes no POST must not hold up those who cancel a call.
         write, outgoing = anyio.create_memory_object_stream[SessionMessage](math.inf)
-        reader = _Reader(httpx2.EventSource(response, max_event_size=max_event_bytes), response.url, incoming)
+        open_requests = OpenRequests()
+        reader = _Reader(response, incoming, open_requests, max_result_bytes)
         async with incoming, read, write, outgoing, anyio.create_task_group() as tasks:
             with anyio.fail_after(_ENDPOINT_LIMIT_S):
                 endpoint = await tasks.start(reader.run)
-            tasks.start_soon(_Writer(client, endpoint, outgoing, incoming).run)
+            tasks.start_soon(_Writer(client, endpoint, outgoing, incoming, open_requests).run)
             yield read, write
             tasks.cancel_scope.cancel()
 
@@ -68,21 +79,29 @@ async def sse_streams(
 class _Reader:
     """Turns events into messages."""
 
-    def __init__(self, events: httpx2.EventSource, url: httpx2.URL, incoming: _Incoming) -> None:
-        self._events = events
-        self._url = url
+    def __init__(
+        self, response: httpx2.Response, incoming: _Incoming, open_requests: OpenRequests, max_result_bytes: int
+    ) -> None:
+        self._response = response
+        self._url = response.url
         self._incoming = incoming
+        self._open_requests = open_requests
+        self._max_result_bytes = max_result_bytes
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[httpx2.URL]) -> None:
         is_started = False
+        content_type, _, _ = self._response.headers.get("content-type", "").partition(";")
+        if content_type.strip().lower() != "text/event-stream":
+            raise NoEndpoint("is none")
         with self._incoming:
             try:
-                async for event in self._events:
-                    if event.event == "endpoint" and not is_started:
-                        task_status.started(self._endpoint(event.data))
+                reader = EventReader(most_read_bytes(self._max_result_bytes))
+                async for event in reader.read(self._response.aiter_bytes()):
+                    if event.name == "endpoint" and not is_started:
+                        task_status.started(self._endpoint(event.data.head.decode("utf-8", "replace")))
                         is_started = True
-                    elif event.event == "message" and event.data:
-                        await self._incoming.send(_message(event.data))
+                    elif event.name == "message" and (message := self._message(event.data)) is not None:
+                        await self._incoming.send(message)
             except (httpx2.TransportError, httpx2.StreamError) as error:
                 if not is_started:
                     raise
@@ -92,18 +111,33 @@ class _Reader:
         if not is_started:
             raise NoEndpoint("ended before it named an endpoint")
 
+    def _message(self, data: Line) -> SessionMessage | Exception | None:
+        if data.is_cut:
+            return self._too_large(data)
+        if not data.head:
+            return None
+        try:
+            message = jsonrpc_message_adapter.validate_json(data.head, by_name=False)
+        except ValidationError as error:
+            return error
+        self._open_requests.note_received(message)
+        return SessionMessage(message)
+
+    def _too_large(self, data: Line) -> SessionMessage | None:
+        """The answer in the place of one that was skipped; None when nothing says whose it was."""
+        request_id = self._open_requests.meant_by(data)
+        log.warning("server_event_skipped", size_bytes=data.size_bytes, is_answer=request_id is not None)
+        if request_id is None:
+            return None
+        answer = JSONRPCError(jsonrpc="2.0", id=request_id, error=too_large(data.size_bytes, self._max_result_bytes))
+        self._open_requests.note_received(answer)
+        return SessionMessage(answer)
+
     def _endpoint(self, data: str) -> httpx2.URL:
         endpoint = httpx2.URL(urljoin(str(self._url), data))
         if not _is_within_origin(self._url, endpoint):
             raise NoEndpoint("names an endpoint on another host")
         return endpoint
-
-
-def _message(text: str) -> SessionMessage | Exception:
-    try:
-        return SessionMessage(jsonrpc_message_adapter.validate_json(text, by_name=False))
-    except ValidationError as error:
-        return error
 
 
 class _Writer:
@@ -115,19 +149,23 @@ class _Writer:
         endpoint: httpx2.URL,
         outgoing: MemoryObjectReceiveStream[SessionMessage],
         incoming: _Incoming,
+        open_requests: OpenRequests,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
         self._outgoing = outgoing
         self._incoming = incoming
+        self._open_requests = open_requests
 
     async def run(self) -> None:
         async for item in self._outgoing:
+            self._open_requests.note_sent(item.message)
             fault = await self._post(item.message)
             if fault is None:
                 continue
             if isinstance(item.message, JSONRPCRequest):
                 answer = JSONRPCError(jsonrpc="2.0", id=item.message.id, error=fault)
+                self._open_requests.note_received(answer)
                 try:
                     await self._incoming.send(SessionMessage(answer))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):

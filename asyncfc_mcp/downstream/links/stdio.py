@@ -14,13 +14,14 @@ from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, Requ
 from pydantic import ValidationError
 
 from asyncfc_mcp.config.models import StdioEntry
+from asyncfc_mcp.downstream.links.faults import most_read_bytes, too_large
 from asyncfc_mcp.downstream.links.framing import Line, LineSplitter, printable, response_id
-from asyncfc_mcp.downstream.links.link import Link
+from asyncfc_mcp.downstream.links.link import Hearing, Link
+from asyncfc_mcp.downstream.links.open_requests import OpenRequests
 from asyncfc_mcp.downstream.links.process import ChildProcess, spawn
 
 log = structlog.get_logger(__name__)
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 _STDERR_LINE_BYTES = 16 * 1024
 _FLUSH_S = 0.05
@@ -32,17 +33,20 @@ _Incoming = MemoryObjectSendStream[SessionMessage | Exception]
 
 
 @asynccontextmanager
-async def stdio_link(server: str, entry: StdioEntry) -> AsyncGenerator[Link]:
+async def stdio_link(server: str, entry: StdioEntry, max_result_bytes: int) -> AsyncGenerator[Link]:
     """Start the server of `entry` and talk to it; ends it, and all that it started, on the way out."""
     child = await spawn(entry)
     incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](16)
     # Unbounded: a server that does not read its stdin must not hold up those who cancel a call.
     write, outgoing = anyio.create_memory_object_stream[SessionMessage](math.inf)
-    link = Link(read, write, trouble=lambda: _how_it_ended(child))
+    hearing = Hearing()
+    link = Link(read, write, trouble=lambda: _how_it_ended(child), hearing=hearing)
+    open_requests = OpenRequests()
+    reader = _Reader(server, child, incoming, hearing, open_requests=open_requests, max_result_bytes=max_result_bytes)
     flushed = anyio.Event()
     async with incoming, read, write, outgoing, anyio.create_task_group() as tasks:
-        tasks.start_soon(_Reader(server, child, incoming).run)
-        tasks.start_soon(_write_stdin, child, outgoing, incoming, flushed)
+        tasks.start_soon(reader.run)
+        tasks.start_soon(_write_stdin, child, outgoing, incoming, flushed, open_requests)
         tasks.start_soon(_log_stderr, server, child)
         tasks.start_soon(_close_after_exit, child, incoming)
         try:
@@ -67,16 +71,29 @@ def _how_it_ended(child: ChildProcess) -> str | None:
 class _Reader:
     """Turns a child's stdout into messages, and what is none into log lines or error answers."""
 
-    def __init__(self, server: str, child: ChildProcess, incoming: _Incoming) -> None:
+    def __init__(
+        self,
+        server: str,
+        child: ChildProcess,
+        incoming: _Incoming,
+        hearing: Hearing,
+        *,
+        open_requests: OpenRequests,
+        max_result_bytes: int,
+    ) -> None:
         self._server = server
         self._stdout = child.stdout
         self._incoming = incoming
+        self._hearing = hearing
+        self._open_requests = open_requests
+        self._max_result_bytes = max_result_bytes
         self._ignored = 0
 
     async def run(self) -> None:
-        splitter = LineSplitter(MAX_LINE_BYTES)
+        splitter = LineSplitter(most_read_bytes(self._max_result_bytes))
         with self._incoming:
             while chunk := await self._stdout.read(_READ_BYTES):
+                self._hearing.note()
                 for line in splitter.feed(chunk):
                     await self._take(line)
             for line in splitter.rest():
@@ -94,21 +111,26 @@ class _Reader:
 
     def _message(self, line: Line) -> SessionMessage | None:
         if line.is_cut:
-            return self._error_answer(line, f"the answer is longer than {MAX_LINE_BYTES // 2**20} MiB")
+            return self._error_answer(line, too_large(line.size_bytes, self._max_result_bytes))
         if not line.head.strip():
             return None
         try:
-            return SessionMessage(jsonrpc_message_adapter.validate_json(line.head, by_name=False))
+            message = jsonrpc_message_adapter.validate_json(line.head, by_name=False)
         except ValidationError as error:
-            return self._error_answer(line, f"the answer cannot be read: {_first_fault(error)}")
+            words = f"the answer cannot be read: {_first_fault(error)}; the call may have taken effect"
+            return self._error_answer(line, ErrorData(code=PARSE_ERROR, message=words))
+        self._open_requests.note_received(message)
+        return SessionMessage(message)
 
-    def _error_answer(self, line: Line, fault: str) -> SessionMessage | None:
-        request_id = response_id(line)
+    def _error_answer(self, line: Line, fault: ErrorData) -> SessionMessage | None:
+        request_id = self._open_requests.meant_by(line) if line.is_cut else response_id(line)
         if request_id is None:
             self._ignore(line)
             return None
-        log.warning("server_answer_unreadable", server=self._server, fault=fault, size_bytes=line.size_bytes)
-        return _error(request_id, f"{fault}; the call may have taken effect")
+        log.warning("server_answer_unreadable", server=self._server, fault=fault.message, size_bytes=line.size_bytes)
+        answer = JSONRPCError(jsonrpc="2.0", id=request_id, error=fault)
+        self._open_requests.note_received(answer)
+        return SessionMessage(answer)
 
     def _ignore(self, line: Line) -> None:
         self._ignored += 1
@@ -123,6 +145,7 @@ async def _write_stdin(
     outgoing: MemoryObjectReceiveStream[SessionMessage],
     incoming: _Incoming,
     flushed: anyio.Event,
+    open_requests: OpenRequests,
 ) -> None:
     try:
         async for item in outgoing:
@@ -133,6 +156,7 @@ async def _write_stdin(
                 if isinstance(item.message, JSONRPCRequest):
                     await incoming.send(_error(item.message.id, f"the request cannot be written: {error}"))
                 continue
+            open_requests.note_sent(item.message)
             child.stdin.write(data.encode() + b"\n")
             await child.stdin.drain()
     except OSError:

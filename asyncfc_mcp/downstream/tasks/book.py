@@ -24,6 +24,11 @@ class TaskBook:
         self._followed: dict[str, FollowedTask] = {}
         self._by_progress: dict[RequestId, FollowedTask] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the server is at no task of ours."""
+        return not self._followed
+
     def start_session(self) -> None:
         """Request ids begin anew, and with them the tokens of progress."""
         self._by_progress.clear()

@@ -166,6 +166,8 @@ class Server:
                 return {**text("broken"), **envelope}
             case "echo":
                 return {**text(arguments["text"]), **envelope}
+            case "size":
+                return {**text("x" * arguments["count"]), **envelope}
             case "wait_for_file":
                 return {**text("found"), **envelope}
             case name:

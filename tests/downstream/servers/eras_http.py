@@ -33,6 +33,13 @@ async def half() -> AsyncIterator[bytes]:
     yield b'{"jsonrpc": "2.0", '
 
 
+async def endless() -> AsyncIterator[bytes]:
+    yield b'{"jsonrpc": "2.0", "result": "'
+    while True:
+        yield b"x" * 100_000
+        await asyncio.sleep(0)  # nothing else would let it hear that nobody listens any more
+
+
 async def act_slowly(tool: str, arguments: dict[str, Any]) -> None:
     if tool == "slow":
         await asyncio.sleep(arguments["seconds"])
@@ -55,6 +62,8 @@ async def post(request: Request) -> Response:
     if message.get("method") == "tools/call":
         if params["name"] == "break_off":
             return StreamingResponse(half(), headers={"content-length": "100"}, media_type="application/json")
+        if params["name"] == "endless":
+            return StreamingResponse(endless(), media_type="application/json")
         await act_slowly(params["name"], params.get("arguments") or {})
     answer = server.take(message)
     headers = {"mcp-session-id": session} if session else {}

@@ -19,6 +19,10 @@ if MODE == "exits_at_once":
     sys.exit(3)
 if MODE == "slow_start":
     time.sleep(1.0)
+if MODE == "starts_when":  # there is a file of that name; and only after its seconds
+    if not Path(sys.argv[2]).exists():
+        sys.exit(3)
+    time.sleep(float(Path(sys.argv[2]).read_text() or 0))
 if MODE == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ignore = (
@@ -83,6 +87,14 @@ def call(request_id: Any, name: str, arguments: dict[str, Any]) -> None:
         rubbish(
             b'{"result":{"content":[],"x":"' + b"y" * arguments["size"] + b'"},"jsonrpc":"2.0","id":%d}' % request_id
         )
+    elif name == "huge_id_in_the_middle":
+        filler = b"y" * (arguments["size"] // 2)
+        rubbish(b'{"result":{"content":[],"x":"' + filler + b'"},"id":%d,"x":"' % request_id + filler + b'"}')
+    elif name == "endless":
+        OUT.write(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"' % request_id)
+        for _ in range(arguments["size"] // 2**20):
+            OUT.write(b"z" * 2**20)
+        rubbish(b'"}]}}')
     elif name == "deep":
         body = f'"result":{{"content":[],"structuredContent":{nested(arguments["levels"])}}}'
         rubbish(f'{{"jsonrpc":"2.0","id":{request_id},{body}}}'.encode())
@@ -136,6 +148,11 @@ for line in sys.stdin:
         send({"id": request_id, "result": result})
     elif method == "tools/list":
         send({"id": request_id, "result": tools_page(params.get("cursor"))})
+        if MODE == "dies_once_ready":
+            os._exit(5)
+    elif method == "ping" and MODE == "ignores_pings":
+        sys.stderr.write("a ping\n")
+        sys.stderr.flush()
     elif method == "tools/call":
         call(request_id, params["name"], params.get("arguments") or {})
     elif method == "notifications/cancelled":
