@@ -65,6 +65,7 @@ _BARE_VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 _CONTAINER_RUNNERS = frozenset({"docker", "podman", "nerdctl"})
 _SHELLS = frozenset({"sh", "bash", "zsh", "dash", "fish", "cmd", "powershell", "pwsh"})
 _SCRIPT_FOLDERS = frozenset({"bin", "scripts"})
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def program_name(command: str) -> str:
@@ -144,10 +145,14 @@ class EntryReader:
             near = next((name for name in self.raw if did_you_mean(name, ["command"], likeness=0.8)), None)
             self.findings.wrong((*self.at, "command"), f"missing (there is {shown(near)})" if near else "missing", hint)
         cwd = self._text("cwd")
+        env = self._table("env")
+        for name in env:
+            if not name or "=" in name or "\0" in name:
+                self.findings.wrong((*self.at, "env", name), "no name of a variable", "a name without = in it")
         return StdioEntry(
             command=command or "",
             args=self._texts("args"),
-            env=self._env_file() | self._table("env"),
+            env=self._env_file() | env,
             cwd=self.variables.workspace / cwd if cwd is not None else None,
         )
 
@@ -157,7 +162,8 @@ class EntryReader:
         if url is None:
             self.findings.wrong(place, "missing", "the http:// or https:// URL of the server")
         elif url and not _is_web_url(url):
-            self.findings.wrong(place, shown(url), "a URL with http:// or https:// and a host")
+            # As it is written in the file: what a variable holds may be secret.
+            self.findings.wrong(place, shown(self.raw[url_key]), "a URL with http:// or https:// and a host")
             url = ""
         if url_key == "httpUrl":
             kind = "http"
@@ -165,7 +171,9 @@ class EntryReader:
             kind = "sse" if urlsplit(url or "").path.rstrip("/").endswith("/sse") else "http"
         headers = self._table("headers")
         for name, value in headers.items():
-            if not value.isascii() or not value.isprintable():
+            if not _HEADER_NAME.fullmatch(name):
+                self.findings.wrong((*self.at, "headers", name), "no name of a header", "letters, digits and -")
+            elif not value.isascii() or not value.isprintable():
                 self.findings.wrong((*self.at, "headers", name), HIDDEN, "printable ASCII text on one line")
         oauth = OAuthReader(self.raw.get("oauth"), (*self.at, "oauth"), self.variables, self.findings).entry()
         return RemoteEntry(url=url or "", headers=headers, type="sse" if kind == "sse" else "http", oauth=oauth)
@@ -212,10 +220,14 @@ class EntryReader:
 
     def _expanded(self, value: str, place: Key) -> str:
         try:
-            return self.variables.expand(value)
+            expanded = self.variables.expand(value)
         except UnknownVariable as error:
             self.findings.wrong(place, f"{error.written}, which has no value here", error.allowed)
             return ""
+        if "\0" not in expanded:
+            return expanded
+        self.findings.wrong(place, HIDDEN, "text without a NUL character, which no program can be given")
+        return ""
 
     def _env_file(self) -> dict[str, str]:
         name = self._text("envFile")
@@ -225,9 +237,8 @@ class EntryReader:
             text = (self.variables.workspace / name).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            self.findings.wrong(
-                (*self.at, "envFile"), f"{shown(name)} ({reason})", "a readable file of NAME=value lines"
-            )
+            written = f"{shown(self.raw['envFile'])} ({reason})"
+            self.findings.wrong((*self.at, "envFile"), written, "a readable file of NAME=value lines")
             return {}
         values = dotenv_values(stream=io.StringIO(text), interpolate=False)
         return {key: value for key, value in values.items() if value is not None}
@@ -248,6 +259,6 @@ def _ignored(key: str) -> str:
 def _is_web_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isprintable()
     except ValueError:  # a broken IPv6 host, or a port that is no number
         return False

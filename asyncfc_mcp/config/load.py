@@ -1,23 +1,24 @@
 """Reads the configuration: a file in any client's dialect or one command, the environment and the flags.
 
-The only reader of the environment for configuration. How an entry is written is `dialects`' business, what `${...}`
-means is `expand`'s, and what a setting means for a tool is `policy`'s.
+The only reader of the environment for configuration. How the file is read is `document`'s business, how an entry is
+written `dialects`', what `${...}` means `expand`'s, and what a setting means for a tool `policy`'s.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from platformdirs import user_state_path
 from pydantic import ValidationError
 
 from asyncfc_mcp.config.dialects import EntryReader, program_name, runs_gateway
+from asyncfc_mcp.config.document import read_document
 from asyncfc_mcp.config.expand import UnknownVariable, Variables, workspace_of
 from asyncfc_mcp.config.models import (
     DEFAULTS,
@@ -82,7 +83,7 @@ def load_file(path: Path, environ: Mapping[str, str], overrides: Mapping[str, ob
     _refuse_inside(environ)
     flags = _checked_flags(overrides)
     findings = Findings()
-    document = _parsed(path, findings)
+    document = read_document(path, findings)
     at, entries = _server_list(path, document, findings)
     variables = Variables(environ, workspace_of(path))
     settings = _settings(
@@ -90,6 +91,7 @@ def load_file(path: Path, environ: Mapping[str, str], overrides: Mapping[str, ob
     )
     servers = tuple(_servers(entries, at, settings, variables, findings))
     findings.check(path)
+    _warn_of_idle_flows(settings, servers, findings)
     if not servers:
         skipped = "; ".join(findings.warnings) or "empty"
         raise ConfigurationError(path, dotted(at), f"without a server to run ({skipped})", "at least one server")
@@ -127,66 +129,6 @@ def _refuse_inside(environ: Mapping[str, str]) -> None:
             f"it was started by a server of another asyncfc-mcp ({INSIDE_MARKER} is set)",
             f"take it out of that configuration, or unset {INSIDE_MARKER} if this is meant",
         )
-
-
-def _parsed(path: Path, findings: Findings) -> dict[str, object]:
-    readable = "the path of a readable JSON file with mcpServers or servers"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigurationError(path, "the file", "missing", readable) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(path, "the file", "not UTF-8 text", readable) from None
-    except OSError as error:
-        raise ConfigurationError(path, "the file", f"unreadable ({error.strerror})", readable) from None
-    repeated: set[str] = set()
-    document = _json(path, text, _noting_repeats(repeated))
-    for name in sorted(repeated):
-        findings.warn((name,), "stands twice in one object, the last one counts")
-    if not isinstance(document, dict):
-        raise ConfigurationError(path, "the file", shown(document), "an object with mcpServers or servers")
-    return cast("dict[str, object]", document)
-
-
-_Pairs = Iterable[tuple[str, Any]]
-
-
-def _noting_repeats(repeated: set[str]) -> Callable[[_Pairs], dict[str, object]]:
-    def build(pairs: _Pairs) -> dict[str, object]:
-        members: dict[str, object] = {}
-        for name, value in pairs:
-            if name in members:
-                repeated.add(name)
-            members[name] = value
-        return members
-
-    return build
-
-
-def _json(path: Path, text: str, build: Callable[[_Pairs], dict[str, object]]) -> object:
-    try:
-        return json.loads(text, object_pairs_hook=build)
-    except RecursionError:
-        raise ConfigurationError(path, "the file", "nested too deeply", "a configuration") from None
-    except json.JSONDecodeError as error:
-        if not text.strip():
-            raise ConfigurationError(path, "the file", "empty", "an object with mcpServers or servers") from None
-        plain = error
-    # Imported here: few files have comments, and start-up is short.
-    import json5  # noqa: PLC0415
-
-    try:
-        return json5.loads(text, object_pairs_hook=build)
-    except (ValueError, RecursionError) as error:
-        _refuse_json(path, plain, str(error))
-
-
-def _refuse_json(path: Path, plain: json.JSONDecodeError, tolerant: str) -> NoReturn:
-    # The tolerant reader's place is the right one where the plain one stopped at a comment that is allowed.
-    found = re.match(r"<string>:(\d+) (.*) at column (\d+)$", tolerant, re.DOTALL)
-    line, fact, column = (found[1], found[2], found[3]) if found else (plain.lineno, plain.msg, plain.colno)
-    allowed = "JSON; comments and trailing commas may stand in it"
-    raise ConfigurationError(path, f"line {line}, column {column}", f"not JSON ({fact})", allowed) from None
 
 
 def _server_list(path: Path, document: Mapping[str, object], findings: Findings) -> tuple[Key, dict[str, object]]:
@@ -236,6 +178,16 @@ def _servers(
         _note_bad_templates(own, own_place, findings)
         if transport is not None:
             yield ServerEntry(key=key, transport=transport, settings=_resolved(own, (top, _defaults_for(transport))))
+
+
+def _warn_of_idle_flows(settings: GatewaySettings, servers: Sequence[ServerEntry], findings: Findings) -> None:
+    """A rule that fits no server protects nothing, and is most often a typing mistake."""
+    keys = [server.key for server in servers]
+    for index, rule in enumerate(settings.flows):
+        for name, glob in (("from", rule.from_), ("to", rule.to)):
+            if not any(fnmatchcase(key, glob) for key in keys):
+                meant = did_you_mean(glob, keys)
+                findings.warn(("asyncfc", "flows", index, name), f"{shown(glob)} fits no server{meant}")
 
 
 def _note_bad_templates(own: ServerSettings, at: Key, findings: Findings) -> None:

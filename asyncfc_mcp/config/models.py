@@ -77,12 +77,15 @@ class ServerSettings(SharedSettings):
 Megabytes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+FlowPolicy = Literal["allow", "ask", "deny"]
+
+
 class FlowRule(Strict):
     """What may happen to values of one server in the arguments of another; see docs/security.md."""
 
     from_: str = Field(default="*", alias="from", description="The server that the value comes from, as a glob.")
     to: str = Field(default="*", description="The server that would get it, as a glob.")
-    policy: Literal["allow", "ask", "deny"] = Field(description="`ask` puts it to the user.")
+    policy: FlowPolicy = Field(description="`ask` puts it to the user.")
 
 
 class GatewaySettings(SharedSettings):

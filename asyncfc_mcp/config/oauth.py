@@ -55,10 +55,14 @@ class OAuthReader:
             self.findings.wrong((*self.at, name), HIDDEN if is_secret else shown(value), "text")
             return None
         try:
-            return self.variables.expand(value)
+            expanded = self.variables.expand(value)
         except UnknownVariable as error:
             self.findings.wrong((*self.at, name), f"{error.written}, which has no value here", error.allowed)
             return None
+        if expanded.isprintable():
+            return expanded
+        self.findings.wrong((*self.at, name), HIDDEN, "printable text on one line")
+        return None
 
     def _scopes(self, table: Mapping[str, object]) -> tuple[str, ...]:
         name = "scope" if table.get("scopes") is None else "scopes"
@@ -85,7 +89,9 @@ class OAuthReader:
         uri = self._text(table, "redirectUri")
         if uri is None or _is_loopback(uri):
             return uri
-        self.findings.wrong((*self.at, "redirectUri"), shown(uri), "http://127.0.0.1:PORT/PATH or with localhost")
+        # As it is written in the file: what a variable holds may be secret.
+        written = shown(table["redirectUri"])
+        self.findings.wrong((*self.at, "redirectUri"), written, "http://127.0.0.1:PORT/PATH or with localhost")
         return None
 
 

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from asyncfc_mcp.config.models import GatewaySettings, ServerSettings, ToolSettings
+from asyncfc_mcp.config.models import FlowPolicy, FlowRule, GatewaySettings, ServerSettings, ToolSettings
 from asyncfc_mcp.errors import GatewayError
 
 Key = tuple[str | int, ...]
@@ -21,7 +22,8 @@ Key = tuple[str | int, ...]
 HIDDEN = "(hidden)"
 LONGEST_SHOWN = 80
 
-_USER_OF_URL = re.compile(r"(\w+://)?\S+@")
+_WORD = re.compile(r"\S+")
+_SCHEME = re.compile(r"\w+://")
 _QUERY_OF_URL = re.compile(r"[?#]\S*")
 _PLAIN_SEGMENT = re.compile(r"[\w@-]+")
 
@@ -95,10 +97,19 @@ def shown(value: object) -> str:
         return "a list"
     if not isinstance(value, str):
         return json.dumps(value)
-    open_text = _QUERY_OF_URL.sub(f"?{HIDDEN}", _USER_OF_URL.sub(rf"\1{HIDDEN}@", value))
+    open_text = _QUERY_OF_URL.sub(f"?{HIDDEN}", _WORD.sub(_without_user, value))
     if len(open_text) > LONGEST_SHOWN:
         open_text = open_text[:LONGEST_SHOWN] + "…"
     return json.dumps(open_text, ensure_ascii=False)
+
+
+def _without_user(word: re.Match[str]) -> str:
+    """A word, with all before its last `@` hidden but for a scheme at its start."""
+    user, at, rest = word[0].rpartition("@")
+    if not user:
+        return word[0]
+    scheme = _SCHEME.match(user)
+    return f"{scheme[0] if scheme else ''}{HIDDEN}{at}{rest}"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
@@ -117,11 +128,15 @@ def note_invalid(findings: Findings, error: ValidationError, at: Key, model: typ
     for detail in error.errors(include_url=False):
         path = detail["loc"]
         if detail["type"] == "extra_forbidden":
-            holder = ToolSettings if len(path) > 1 else model
+            inner = FlowRule if path[0] == "flows" else ToolSettings
+            holder = inner if len(path) > 1 else model
             name = str(path[-1]) if path else ""
             findings.wrong(at + path, "an unknown key", _known_instead(name, holder))
+        elif detail["type"] == "missing":  # only a rule of flows has a key that must be there
+            findings.wrong(at + path, "missing", " or ".join(map(shown, get_args(FlowPolicy))))
         else:
-            findings.wrong(at + path, shown(detail["input"]), _allowed(detail))
+            is_flows = path == ("flows",)
+            findings.wrong(at + path, shown(detail["input"]), "a list of rules" if is_flows else _allowed(detail))
 
 
 def _known_instead(name: str, holder: type[BaseModel]) -> str:
@@ -129,6 +144,7 @@ def _known_instead(name: str, holder: type[BaseModel]) -> str:
         (GatewaySettings, "the asyncfc object at the top of the file"),
         (ServerSettings, "the asyncfc object of a server"),
         (ToolSettings, "asyncfc.tools.TOOL of a server"),
+        (FlowRule, "a rule of asyncfc.flows at the top of the file"),
     ):
         if other is not holder and name in keys_of(other):
             return f"{', '.join(keys_of(holder))} ({name} stands in {place})"
