@@ -16,8 +16,10 @@ from asyncfc_mcp.config.policy import LabelSource, unknown_tools
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.auditing import AuditLog
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.handlers import Handlers
+from asyncfc_mcp.store.base import StoreFault
 from asyncfc_mcp.store.opening import store_for
 from asyncfc_mcp.transports.access import Access
 from asyncfc_mcp.transports.doorway import NetworkDoorway
@@ -58,14 +60,21 @@ class App:
         if self.pool.catalog.collisions:
             raise self.pool.catalog.collisions[0]
         settings = loaded.config.settings
-        self.gateway = Gateway(loaded.config, self.pool, store_for(settings, state_folder))
+        audit = AuditLog(state_folder) if state_folder is not None else None
+        store = store_for(settings, state_folder, "network" if serves_network else "stdio")
+        self.gateway = Gateway(loaded.config, self.pool, store, audit)
         self.network = NetworkDoorway(settings.await_cap_s)
         doorway = self.network if serves_network else StdioDoorway(settings.await_cap_s)
         self.handlers = Handlers(self.gateway, settings, doorway)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Everything but a transport; when it is left, nothing of ours is left running."""
+        """Everything but a transport; when it is left, nothing of ours is left running.
+
+        Raises:
+            StoreFault: the store cannot be used.
+        """
+        await self.gateway.open()
         async with anyio.create_task_group() as tasks:
             await tasks.start(self.pool.run)
             await tasks.start(self.gateway.run)
@@ -101,6 +110,8 @@ class App:
                     tasks.start_soon(self._watch_first_lists, scope)
                     await transport()
                     tasks.cancel_scope.cancel()
+        except StoreFault as fault:
+            return fault
         finally:
             close()
         return self._refusal

@@ -46,15 +46,19 @@ async def running(
     state_folder: Path | None = None,
     message_handler: MessageHandlerFnT | None = None,
     client_options: Mapping[str, Any] | None = None,
+    lives_s: float = 60,
     **settings: Any,
 ) -> AsyncGenerator[GatewayClient]:
-    """A client of a running gateway; by default in front of one toy server, with names as the toy has them."""
+    """A client of a running gateway; by default in front of one toy server, with names as the toy has them.
+
+    `lives_s` is the bound of all of it.
+    """
     document = {"mcpServers": servers or {"toy": toy()}, "asyncfc": settings}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "config.json")
         file.write_text(json.dumps(document))
         app = App(load_file(file, os.environ), state_folder)
-    with anyio.fail_after(60):
+    with anyio.fail_after(lives_s):
         async with (
             app.running(),
             Client(app.handlers.server, mode=era, message_handler=message_handler, **(client_options or {})) as client,

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 from asyncfc_mcp.downstream.claims import Claims
 
+UNGUESSABLE_CHARACTERS = 16
+"""Of a name or key that a client chooses: anonymous callers share one principal, and what others can guess is not
+one's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -24,13 +28,18 @@ class Caller:
     """The legacy session behind the request, where messages can be sent outside of any request; None where there is
     none."""
     ends_with: str | None = None
-    """The session or stream, of either era, whose end is that of the conversation; None where nothing tells of it."""
+    """The session, stream or pipe whose end is that of the conversation; None where nothing tells of it."""
     cap_s: float = 25.0
     """The longest that one request of this client may wait."""
     output_characters: int = 40_000
     """The longest result text that this client takes in."""
     claims: Claims = field(default_factory=lambda: Claims("legacy"))
     """What the client says of itself; claimed downstream in its name."""
+
+    @property
+    def can_come_back(self) -> bool:
+        """Whether its conversation can go on with another process of the gateway."""
+        return self.session is None and self.ends_with is None
 
     @property
     def is_among_strangers(self) -> bool:

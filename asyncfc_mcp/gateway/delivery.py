@@ -17,6 +17,7 @@ from asyncfc_mcp.core.future import SETTLED, FailureReason, FutureState, Move
 from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
+from asyncfc_mcp.gateway.imitations import cleaned
 from asyncfc_mcp.gateway.runner import Runner
 from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
 
@@ -29,6 +30,8 @@ LONGEST_HOLD_S = 0.25
 """Only a burst that goes on and on is cut here: 64 calls sent at once take 40 ms to come in (docs/decisions)."""
 IDLE_S = 60.0
 """A scope that was silent for so long, with nothing to deliver, is forgotten."""
+MOST_SCOPES = 10_000
+"""Beyond that a scope with nothing to deliver is forgotten as soon as its step is over."""
 MOST_CHARACTERS_A_VALUE = 2_000
 MOST_CHARACTERS_ATTACHED = 4_000
 
@@ -65,6 +68,8 @@ class Delivery:
         self._runner = runner
         self._piggyback = piggyback
         self._scopes: dict[str, ScopeTimes] = {}
+        self._crowded_at = MOST_SCOPES
+        """How many scopes there have to be for them to be looked through."""
         self._expected: deque[float] = deque()
         """When each call was read that has not arrived yet."""
         runner.listen(self._on_move)
@@ -114,7 +119,10 @@ class Delivery:
 
     def drop_idle_scopes(self) -> None:
         """Forget silent scopes that have nothing to deliver: clients name as many as they like."""
-        silent_since = time.monotonic() - IDLE_S
+        self._drop_silent_scopes(IDLE_S)
+
+    def _drop_silent_scopes(self, idle_s: float) -> None:
+        silent_since = time.monotonic() - idle_s
         for name, scope in list(self._scopes.items()):
             is_silent = max(scope.last_arrival_at, scope.last_answer_at) < silent_since
             if is_silent and not (scope.finished or scope.holds or scope.attached):
@@ -190,7 +198,11 @@ class Delivery:
         finished = [
             future
             for identity, future in scope.finished.items()
-            if identity not in left_out and (caller.has_own_scope or identity in named)
+            if identity not in left_out
+            and (caller.has_own_scope or identity in named)
+            # one whose token could not be kept is not known to its client, and what is told must be durable
+            and future.is_out
+            and future.is_safe.is_set()
         ]
         if self._piggyback == "off" or not finished:
             return None
@@ -209,13 +221,16 @@ class Delivery:
         return Attachments((opened, *parts.blocks, closed), tuple(parts.included))
 
     def _on_move(self, move: Move, future: Future) -> None:
-        if move.to_state not in SETTLED or not future.is_out:
+        if move.to_state not in SETTLED or not future.is_out or future.resumptions:
             return
         self._scope(future.caller).finished[future.call.future] = future
         if future.is_given_up and move.to_state is FutureState.CANCELLED:
             self.tell(future)
 
     def _scope(self, caller: Caller) -> ScopeTimes:
+        if caller.scope not in self._scopes and len(self._scopes) >= self._crowded_at:
+            self._drop_silent_scopes(LONGEST_HOLD_S)
+            self._crowded_at = max(MOST_SCOPES, 2 * len(self._scopes))
         return self._scopes.setdefault(caller.scope, ScopeTimes())
 
 
@@ -278,4 +293,4 @@ def _value_blocks(future: Future) -> list[Block] | None:
     content: list[Block] = text_first(future.outcome.result).get("content") or []
     if any(block.get("type") != "text" for block in content):
         return None
-    return [text_block(str(block.get("text", ""))) for block in content]
+    return [text_block(cleaned(str(block.get("text", "")))) for block in content]

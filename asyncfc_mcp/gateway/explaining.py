@@ -30,7 +30,7 @@ class Explanations:
 
         `is_its_own_request`: whether this is said to whoever has just sent the call, and so wrote its references.
         """
-        if not self._runner.knows(future):
+        if not self._runner.knows(future) or future.ends_as is not None:
             return ""
         match future.record.state:
             case FutureState.RUNNING:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 
 import anyio
+import structlog
 
 from asyncfc_mcp.core.events import Forgotten
 from asyncfc_mcp.gateway.delivery import Delivery
@@ -12,19 +14,23 @@ from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.keeping import Keeper
 from asyncfc_mcp.gateway.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
+from asyncfc_mcp.gateway.values import MOST_SETTLED, Values
+from asyncfc_mcp.store.base import FutureStore, StoreFault
 
 SWEEP_S = 30.0
 """How often expired futures are looked for."""
 SHOWN_S = 60.0
 """How long a settled call waits for a client that was shown a question and has not come back."""
 
+log = structlog.get_logger()
+
 
 class Forgetter:
-    """Keeps the table from growing.
+    """Keeps the table and the store from growing.
 
     Args:
         ttl_s: how long a settled future can be asked for.
-        most_bytes: of values that the client has seen.
+        adopt: takes up the calls of gateways that have ended meanwhile.
     """
 
     def __init__(
@@ -34,47 +40,95 @@ class Forgetter:
         delivery: Delivery,
         *,
         keeper: Keeper,
+        values: Values,
+        store: FutureStore,
         ttl_s: float,
-        most_bytes: int,
+        adopt: Callable[[], Awaitable[None]],
     ) -> None:
         self._runner = runner
         self._table = table
         self._delivery = delivery
         self._keeper = keeper
+        self._values = values
+        self._store = store
         self._ttl_s = ttl_s
-        self._most_bytes = most_bytes
+        self._adopt = adopt
+
+    @property
+    def is_full(self) -> bool:
+        """Whether settled futures take up too much memory, and none of them may go."""
+        is_over = self._values.excess_bytes > 0 or self._excess_futures > 0
+        return is_over and not self._values.can_spill and not self._seen()
+
+    @property
+    def _excess_futures(self) -> int:
+        return len(self._table) - self._runner.scheduler.unsettled_total - MOST_SETTLED
 
     def forget_unless_known(self, future: Future) -> None:
         """Forget a call that no token was ever given out for: nobody can ask for it again."""
-        if not future.is_out and not future.is_named and future.record.is_forgettable:
+        if not future.is_known and future.record.is_forgettable:
             self._forget(future)
 
     def _forget(self, future: Future) -> None:
         self._runner.send(Forgotten(future.call.future, time.monotonic()))
         self._delivery.drop(future)
+        self._values.drop(future)
         self._table.remove(future)
 
     async def run(self) -> None:
         """Look for what can be forgotten, until cancelled."""
         while True:
             await anyio.sleep(min(SWEEP_S, self._ttl_s))
-            now = time.monotonic()
-            self._delivery.drop_idle_scopes()
-            expired = [one for one in self._table if one.has_expired(now - self._ttl_s, now - SHOWN_S)]
-            for future in self._too_many_bytes() + expired:
-                if self._table.holds(future.call.future):
-                    self._forget(future)
-                    await self._keeper.forget(future)
+            try:
+                await self.sweep()
+            except StoreFault as fault:
+                log.warning("store_not_swept", why=str(fault))
+            except Exception:  # one sweep that breaks must not end the gateway
+                log.exception("sweep_broke")
 
-    def _too_many_bytes(self) -> list[Future]:
-        """The oldest values that the client has seen, as many as have to go for the rest to fit."""
-        values = [one for one in self._table if one.outcome is not None]
-        excess = sum(one.outcome.size_bytes for one in values if one.outcome is not None) - self._most_bytes
+    async def sweep(self) -> None:
+        """Look once.
+
+        Raises:
+            StoreFault: the store cannot do its part now; the next time it may.
+        """
+        now = time.monotonic()
+        self._delivery.drop_idle_scopes()
+        expired = [one for one in self._table if one.has_expired(now - self._ttl_s, now - SHOWN_S)]
+        for future in self._too_many() + expired:
+            if self._table.holds(future.call.future):
+                self._forget(future)
+                await self._keeper.forget(future)
+        for future in self._values.too_many:
+            if future.record.is_forgettable:
+                self._forget(future)  # here, and not in the store
+        await self._keeper.catch_up()
+        await self._values.hold_on_to(self._pinned_beyond_their_time(now))
+        await self._store.delete_expired(time.time())
+        await self._adopt()
+
+    def _pinned_beyond_their_time(self, now: float) -> list[Future]:
+        """Those that the store is about to delete, and that pending calls refer to."""
+        ends_before = now - self._ttl_s + 2 * SWEEP_S
+        return [one for one in self._table if one.is_spilled and one.record.pins and _settled_before(one, ends_before)]
+
+    def _too_many(self) -> list[Future]:
+        """The oldest futures whose end the client has seen, as many as have to go for the rest to fit."""
+        if self._values.can_spill:
+            return []
+        excess_bytes, excess_futures = self._values.excess_bytes, self._excess_futures
         going: list[Future] = []
-        for future in values:
-            if excess <= 0:
+        for future in self._seen():
+            if excess_bytes <= 0 and excess_futures <= 0:
                 break
-            if future.outcome is not None and future.record.is_told and future.record.is_forgettable:
-                going.append(future)
-                excess -= future.outcome.size_bytes
+            going.append(future)
+            excess_bytes -= future.outcome.size_bytes if future.outcome is not None else 0
+            excess_futures -= 1
         return going
+
+    def _seen(self) -> list[Future]:
+        return [one for one in self._table if one.record.is_told and one.record.is_forgettable]
+
+
+def _settled_before(future: Future, moment: float) -> bool:
+    return future.record.settled_at is not None and future.record.settled_at < moment

@@ -11,7 +11,7 @@ import anyio
 
 from asyncfc_mcp.config.policy import ToolPolicy
 from asyncfc_mcp.core.events import Call
-from asyncfc_mcp.core.future import FutureState
+from asyncfc_mcp.core.future import Failure, FutureState
 from asyncfc_mcp.core.record import FutureRecord
 from asyncfc_mcp.core.reference import Reference
 from asyncfc_mcp.core.value import MISSING, Value
@@ -73,9 +73,27 @@ class Future:
     """Whether the client gave it its name, and so holds its token from the start."""
     is_out: bool = False
     """Whether the client holds its token."""
+    key: str | None = None
+    """A hash of the client's own key of the call, under which a repeated call finds it."""
+    digest: str | None = None
+    """Of the tool and the arguments of a call with a key."""
+    is_recalled: bool = False
+    """Whether it had settled elsewhere, most often in an earlier process, and was read from the store."""
+    resumptions: int = 0
+    """How many processes have gone on with it after the one that took it in had ended."""
+    origins: frozenset[str] = frozenset()
+    """The servers that its value is made from: its own, and those of what its arguments refer to."""
+    ends_as: Failure | None = None
+    """What becomes of a resumed call that is not sent (again) when its turn comes."""
     is_given_up: bool = False
     """Whether the client itself has cancelled it."""
     outcome: Outcome | None = None
+    is_spilled: bool = False
+    """Whether the store alone has its outcome, for want of memory."""
+    late: Outcome | None = None
+    """What its server answered after it had settled without that."""
+    late_s: float | None = None
+    """How long after; None when nobody has kept that."""
     rpc_error: RpcError | None = None
     progress: Progress | None = None
     said: str = ""
@@ -87,14 +105,30 @@ class Future:
     seen_by: dict[str, Looks] = field(default_factory=dict[str, Looks])
     """What each scope saw when it last polled it."""
     settled: anyio.Event = field(default_factory=anyio.Event)
+    is_safe: anyio.Event = field(default_factory=anyio.Event)
+    """Set once the store has how it settled, if a client may ask again, or was found unable to take it."""
     cancel_requested: anyio.Event = field(default_factory=anyio.Event)
     work: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    """Around the downstream request; its deadline is the end of the grace."""
+    """Around the downstream request; once it was given up, its deadline is the end of the wait for a late answer."""
+
+    def __post_init__(self) -> None:
+        """Take over the origins of what it is made from: when it has settled, its request is gone."""
+        self.origins |= {self.policy.server}.union(*(need.origins for need in self.request.needs.values()))
 
     @property
     def token(self) -> str:
         """What the client calls it."""
         return self.call.token
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether its client can find it by sending the call again."""
+        return self.key is not None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its client holds its token, its name or its key."""
+        return self.is_out or self.is_named or self.is_keyed
 
     @property
     def policy(self) -> ToolPolicy:
@@ -133,18 +167,22 @@ class Future:
         record = self.record
         if not record.is_forgettable or record.settled_at is None:
             return False
-        if self.is_out or self.is_named:
+        if self.is_known:
             return (record.is_answered or self.is_shown) and record.settled_at <= settled_before
         # one that has just settled may still have its request waiting for the value
         return record.is_answered or (self.is_shown and record.settled_at <= shown_before)
+
+    @property
+    def wraps_result(self) -> bool:
+        """Whether the value of its tool is wrapped in a property that its author never wrote."""
+        return wraps_result(self.tool.tool.get("outputSchema"))
 
     def value(self) -> Value:
         """What it stands for in arguments; only when it has resolved."""
         outcome = self.outcome
         if outcome is None:
             return Value(None, MISSING, (), wraps_result=False)
-        wraps = wraps_result(self.tool.tool.get("outputSchema"))
-        return Value(outcome.text, outcome.structured, outcome.block_types, wraps_result=wraps)
+        return Value(outcome.text, outcome.structured, outcome.block_types, wraps_result=self.wraps_result)
 
 
 async def first_settled(futures: Iterable[Future]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -17,28 +18,39 @@ from asyncfc_mcp.core.events import CancelRequested
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.reference import clip
 from asyncfc_mcp.core.scheduler import Scheduler
+from asyncfc_mcp.core.token import is_minted
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.attribution import Attribution
+from asyncfc_mcp.gateway.auditing import AuditLog
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.delivery import Delivery
+from asyncfc_mcp.gateway.entrance import Entrance
 from asyncfc_mcp.gateway.explaining import Explanations
+from asyncfc_mcp.gateway.flows import Flows
 from asyncfc_mcp.gateway.forgetting import Forgetter
 from asyncfc_mcp.gateway.future import Future, first_settled
 from asyncfc_mcp.gateway.keeping import Keeper
+from asyncfc_mcp.gateway.kept_call import fingerprint
 from asyncfc_mcp.gateway.preparation import Preparation
 from asyncfc_mcp.gateway.questions import Question, Questions, Waiter
+from asyncfc_mcp.gateway.recalling import Recalling
+from asyncfc_mcp.gateway.recovery import Recovery
+from asyncfc_mcp.gateway.repeating import CallKey, Repeats
 from asyncfc_mcp.gateway.reporting import log_settled
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.runner import Runner
 from asyncfc_mcp.gateway.submission import Submission
 from asyncfc_mcp.gateway.table import FutureTable
 from asyncfc_mcp.gateway.turns import NOTHING_WISHED, Turn, Turns, Wishes
-from asyncfc_mcp.store.base import FutureStore
+from asyncfc_mcp.gateway.values import Values
+from asyncfc_mcp.store.base import FutureStore, StoreFault
 
 POLL_HOLD_S = 2.0
 """How long a repeated poll waits for a change: polling models come back every second."""
+MOST_SEERS = 64
+"""Scopes of which it is known what they saw of a future when they last polled it."""
 SESSION_GRACE_S = 600.0
 """How long calls run on whose session has ended: some hosts open a session for each call and ask later."""
 
@@ -62,23 +74,53 @@ class Gateway:
         config: what the user asked for.
         pool: the servers' connections; whoever makes the gateway runs it.
         store: where futures are kept that a client knows of.
+        audit: where values are recorded that go from one server to another.
     """
 
-    def __init__(self, config: GatewayConfig, pool: Pool, store: FutureStore) -> None:
+    def __init__(self, config: GatewayConfig, pool: Pool, store: FutureStore, audit: AuditLog | None = None) -> None:
         settings = config.settings
         self._pool = pool
         self._table = FutureTable()
-        keeper = Keeper(store, settings.ttl_s)
+        keeper = Keeper(store, settings.ttl_s, {entry.key: fingerprint(entry) for entry in config.servers})
         self._store = store
-        preparation = Preparation(embed=settings.embed, converts=settings.schema_ == "union")
+        self.values = Values(
+            self._table,
+            store,
+            most_bytes=settings.max_kept_mb * 2**20,
+            can_spill=store.outlives and settings.store_values,
+        )
+        """Has to be asked for the values of futures before they are read."""
+        keeper.on_settled_kept = self.values.note_kept
+        self.most_argument_bytes = int(settings.max_argument_mb * 2**20)
+        """What the arguments of one request may take."""
+        preparation = Preparation(
+            embed=settings.embed,
+            converts=settings.schema_ == "union",
+            most_bytes=self.most_argument_bytes,
+        )
         scheduler = Scheduler(
             concurrency={entry.key: entry.settings.concurrency or 1 for entry in config.servers},
+            max_running=settings.max_running,
             is_strict=settings.order == "strict",
             stops_unseen=settings.on_unseen_failure == "stop",
         )
-        self._runner = Runner(scheduler, self._table, pool, preparation, keeper)
+        self.flows = Flows(settings.flows, audit if settings.audit else None)
+        """Which values may go from which server to which other."""
+        self._runner = Runner(scheduler, self._table, pool, preparation, keeper, values=self.values, flows=self.flows)
         self._runner.listen(log_settled)
-        self._submission = Submission(self._runner, self._table, preparation, max_unsettled=settings.max_unsettled)
+        self._runner.listen(self.values.on_move)
+        self._recalling = Recalling(self._runner, self._table, self.values, store)
+        self._recovery = Recovery(
+            self._runner,
+            self._table,
+            pool,
+            store,
+            self._recalling,
+            servers=config.servers,
+            ttl_s=settings.ttl_s,
+        )
+        self._recalling.adopt = self._recovery.adopt
+        self._runner.tool_of = self._recovery.tool_of
         self._delivery = Delivery(self._runner, piggyback=settings.piggyback)
         self._questions = Questions(self._runner, timeout_s=settings.input_timeout_s)
         self._runner.ask_user = self._questions.ask
@@ -89,9 +131,27 @@ class Gateway:
             self._table,
             self._delivery,
             keeper=keeper,
+            values=self.values,
+            store=store,
             ttl_s=settings.ttl_s,
-            most_bytes=settings.max_kept_mb * 2**20,
+            adopt=self._recovery.adopt,
         )
+        entrance = Entrance(
+            self._runner,
+            self._forgetter,
+            max_unsettled=settings.max_unsettled,
+            max_unsettled_total=settings.max_unsettled_total,
+        )
+        self._submission = Submission(
+            self._runner,
+            self._table,
+            preparation,
+            entrance,
+            recalling=self._recalling,
+            flows=self.flows,
+            max_chain=settings.max_chain,
+        )
+        self._repeats = Repeats(self._table, self._recalling.recall_keyed)
         self._turns = Turns(
             self._runner,
             self._questions,
@@ -99,6 +159,7 @@ class Gateway:
             keeper=keeper,
             explanations=self._explanations,
             forgetter=self._forgetter,
+            values=self.values,
         )
 
     @property
@@ -131,6 +192,14 @@ class Gateway:
         """Every future that has not been forgotten."""
         return self._table
 
+    async def open(self) -> None:
+        """Get the store ready; once, before `run`.
+
+        Raises:
+            StoreFault: it cannot be used.
+        """
+        await self._store.open()
+
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Own every task of the gateway until cancelled."""
         try:
@@ -139,10 +208,26 @@ class Gateway:
                 self._questions.own_tasks(tasks)
                 self._attribution.own_tasks(tasks)
                 tasks.start_soon(self._forgetter.run)
+                await self._take_up_what_was_left()
                 task_status.started()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                 await self._store.close()
+
+    async def sweep(self) -> None:
+        """Forget what may be forgotten, and do what the store could not do before; it is done every half minute.
+
+        Raises:
+            StoreFault: the store fails.
+        """
+        await self._forgetter.sweep()
+
+    async def _take_up_what_was_left(self) -> None:
+        """Go on with the calls of gateways that have ended; a store that fails in this can still be of use."""
+        try:
+            await self._recovery.adopt()
+        except StoreFault as fault:
+            log.warning("calls_not_taken_up", why=str(fault))
 
     # Calls
 
@@ -156,8 +241,14 @@ class Gateway:
         meta: dict[str, Any] | None = None,
         input_responses: dict[str, Any] | None = None,
         requester: Requester | None = None,
+        key: CallKey | None = None,
+        is_lost: Callable[[], bool] = lambda: False,
     ) -> Turn:
         """Call a tool and wait as long as its policy and the caller want; then the future, settled or not.
+
+        With a key that an earlier call had it is that call once more, and the future that one's. When the request ends
+        before it is answered, `is_lost` says whether its connection broke; a call with a key then goes on, since its
+        client can come back.
 
         The call counts as answered when this returns without questions: a settled future's value must go to the
         client, else its token. With questions the client has to be shown them, and comes back through `resume`.
@@ -165,11 +256,26 @@ class Gateway:
         Raises:
             GatewayError: the call was not taken in, or (`sync`) its turn did not come.
         """
+        self._pool.catalog.admit(tool)
         self._delivery.open_step(caller)
-        future = await self._submission.submit(
-            caller, tool, arguments, wishes.token, meta=meta, input_responses=input_responses
+        submit = partial(
+            self._submission.submit,
+            caller,
+            tool,
+            arguments,
+            wishes.token,
+            meta=meta,
+            input_responses=input_responses,
         )
-        return await self._turns.take(future, wishes, requester)
+        if key is None:
+            return await self._turns.take(await submit(), wishes, requester)
+        with self._submission.keeping_place(caller, tool, arguments, wishes.token, key) as place:
+            async with self._repeats.alone(caller, key):
+                earlier = await self._repeats.find(caller, key)
+                future = earlier or await submit(place=place)
+        if earlier is not None:
+            return await self._turns.repeat(caller, earlier, wishes, requester)
+        return await self._turns.take(future, wishes, requester, is_lost)
 
     async def resume(self, future: Future, wishes: Wishes, requester: Requester | None) -> Turn:
         """Go on with the request of a call whose questions the client has answered; see `call`."""
@@ -178,6 +284,28 @@ class Gateway:
         return await self._turns.take(future, wishes, requester)
 
     # Futures
+
+    @property
+    def remembers(self) -> bool:
+        """Whether futures of earlier processes can be asked for."""
+        return self._store.outlives
+
+    async def recall(self, caller: Caller, *sources: object, names: bool = True) -> None:
+        """Have the futures of earlier processes known that these texts, or any JSON, may refer to.
+
+        It awaits only where there is a token-shaped word that is not known yet. Without `names` it is for tokens that
+        were minted: a name may still come with a call of this process.
+
+        Raises:
+            RunsElsewhere: one of them is unsettled, and another gateway's.
+            StoreFault: the store cannot be asked.
+        """
+        unknown = self._recalling.unknown(caller, {"sources": list(sources)})
+        await self._recalling.recall(caller, tuple(one for one in unknown if names or is_minted(one)))
+
+    async def recall_keyed(self, caller: Caller, key: str) -> Future | None:
+        """The future of an earlier process that a call under this key became; see `Recalling.recall_keyed`."""
+        return await self._recalling.recall_keyed(caller, key)
 
     def get(self, caller: Caller, token: str) -> Future:
         """The future under a token.
@@ -242,6 +370,8 @@ class Gateway:
             with anyio.move_on_after(POLL_HOLD_S):
                 await future.settled.wait()
         future.seen_by[caller.scope] = future.looks
+        if len(future.seen_by) > MOST_SEERS:
+            del future.seen_by[next(iter(future.seen_by))]
 
     def cancel(self, futures: Sequence[Future], reason: str) -> None:
         """Stop calls: those that have not started at once, the others when their server agrees or the grace is over."""
@@ -254,7 +384,10 @@ class Gateway:
         """A session or stream is over: what has not started is cancelled, what runs gets a grace, values stay."""
         ended = [one for one in self._table if one.caller.ends_with == session and not one.record.is_settled]
         unstarted = [one for one in ended if one.record.state is FutureState.PENDING]
-        self.cancel(unstarted, "its session has ended before it could start")
+        for future in unstarted:  # not given up by the client, who may send it again under its key
+            message = "its session has ended before it could start"
+            self._runner.send(CancelRequested(future.call.future, time.monotonic(), message))
+            self._delivery.tell(future)
         running = [one for one in ended if one not in unstarted]
         if running:
             asyncio.get_running_loop().call_later(SESSION_GRACE_S, self.cancel, running, "its session has ended")

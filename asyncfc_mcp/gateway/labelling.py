@@ -13,6 +13,9 @@ from asyncfc_mcp.core.label import Access, Label, LabelPath, Template, absolute_
 
 _parse = lru_cache(maxsize=4096)(Template.parse)
 
+_DEEPEST_PATH = 64
+"""More folders than this are not looked for on the disk: thousands, times hundreds of paths, would take seconds."""
+
 
 def labels_of(
     policy: ToolPolicy,
@@ -86,7 +89,7 @@ class _Disk:
         return None if path is None else absolute_segments(self._widened(os.path.normpath(path)))
 
     def _absolute(self, text: str) -> str | None:
-        if text.startswith("~") or not _can_be_file_name(text):
+        if text.startswith("~") or text.count("/") > _DEEPEST_PATH or not _can_be_file_name(text):
             return None
         if "$" in text and os.path.expandvars(text) != text:
             # Some servers (git) fill in variables, others take the name as it stands.

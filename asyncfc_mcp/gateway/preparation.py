@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
 from asyncfc_mcp.core.reference import ArgumentFault, in_words, mentions_tokens
+from asyncfc_mcp.core.size import in_megabytes, size_of
 from asyncfc_mcp.core.substitution import substitute
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.gateway.future import Future, Request
 from asyncfc_mcp.gateway.validation import ToolSchema
+
+MOST_SCHEMAS = 10_000
+"""Compiled and kept; servers may list new tools for ever."""
 
 log = structlog.get_logger()
 
@@ -19,16 +24,40 @@ class InvalidArguments(ArgumentFault):
     """The arguments do not fit the tool's own schema."""
 
 
+class ArgumentsTooLarge(ArgumentFault):
+    """More was sent as arguments than is taken."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(
+            "",
+            f"not sent: the arguments are larger than {in_megabytes(most_bytes)}, the limit (max_argument_mb). Send "
+            "less at once: a part of it, or the name of a file that the tool can read",
+        )
+        self.most_bytes = most_bytes
+
+
+def check_size(arguments: Mapping[str, Any] | None, most_bytes: int) -> None:
+    """See that arguments, as sent, are not too large.
+
+    Raises:
+        ArgumentsTooLarge: they are.
+    """
+    if arguments and size_of(arguments, most_bytes) > most_bytes:
+        raise ArgumentsTooLarge(most_bytes)
+
+
 class Preparation:
     """Knows the schemas of the tools.
 
     Args:
         embed: whether `${fut_x}` inside a longer text is replaced.
         converts: whether text that spells the wanted JSON is converted, since clients were shown a union with text.
+        most_bytes: what the arguments of one call may take, as sent and as a server gets them.
     """
 
-    def __init__(self, *, embed: bool, converts: bool) -> None:
+    def __init__(self, *, embed: bool, converts: bool, most_bytes: int) -> None:
         self.embed = embed
+        self.most_bytes = most_bytes
         self._converts = converts
         self._unchecked: set[str] = set()
         self._schemas: dict[tuple[str, str], tuple[dict[str, Any], ToolSchema]] = {}
@@ -39,6 +68,9 @@ class Preparation:
         key = (tool.server, tool.own_name)
         known = self._schemas.get(key)
         if known is None or known[0] is not raw:
+            if len(self._schemas) >= MOST_SCHEMAS:
+                self._schemas.clear()
+                self._unchecked.clear()
             known = self._schemas[key] = (raw, ToolSchema(raw))
         return known[1]
 
@@ -80,7 +112,14 @@ class Preparation:
         schema = self.schema(future.tool)
         if mentions_tokens(arguments):
             values = {token: need.value() for token, need in request.needs.items()}
-            arguments = substitute(arguments, request.references, values, schema.slot_of, embed=self.embed)
+            arguments = substitute(
+                arguments,
+                request.references,
+                values,
+                schema.slot_of,
+                embed=self.embed,
+                most_bytes=self.most_bytes,
+            )
         arguments = self.converted(future.tool, arguments)
         if request.references and (problem := schema.check_final(arguments)) is not None:
             raise InvalidArguments(problem.argument, _with_tokens(problem.fact, problem.argument, request))

@@ -33,6 +33,9 @@ InputRequests = Mapping[str, Any]
 Ask = Callable[[str, Mapping[str, Any] | None, float], Awaitable[dict[str, Any]]]
 """Puts one request to a client: its method, its parameters, and how many seconds there are; the raw result."""
 
+MOST_OPEN = 1_000
+"""Questions that users are asked at once."""
+
 log = structlog.get_logger()
 
 
@@ -136,6 +139,8 @@ class Questions:
         for request in requests.values():
             for future in asking:
                 check_question(future.caller.claims, request)
+        if len(self._open) >= MOST_OPEN:
+            raise InputRefused(f"{MOST_OPEN} questions are open already, which is the most at once")
         question = Question(tuple(asking), requests, time.monotonic() + self.timeout_s)
         with self._opened(question), anyio.move_on_after(self.timeout_s) as patience:
             self._offer(question)

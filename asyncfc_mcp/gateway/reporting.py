@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from asyncfc_mcp.core.future import SETTLED, Move
+from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 
 log = structlog.get_logger()
@@ -15,9 +16,8 @@ def nameable(future: Future) -> str:
     return future.token if not future.caller.is_anonymous else future.token.rpartition("_")[0]
 
 
-def scope_in_logs(future: Future) -> str:
+def scope_in_logs(caller: Caller) -> str:
     """The scope without the session in it: whoever knows the whole of its id could speak in its name."""
-    caller = future.caller
     if caller.is_anonymous:
         return caller.principal
     return caller.scope if caller.session is None else caller.scope.replace(caller.session, caller.session[:6])
@@ -34,7 +34,7 @@ def log_settled(move: Move, future: Future) -> None:
         token=nameable(future),
         tool=future.policy.tool,
         server=future.policy.server,
-        scope=scope_in_logs(future),
+        scope=scope_in_logs(future.caller),
         state=str(move.to_state),
         waited_s=round(started_at - record.arrived_at, 4),
         ran_s=round(move.at - started_at, 4),

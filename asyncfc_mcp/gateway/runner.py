@@ -7,34 +7,45 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from asyncfc_mcp.core.commands import CancelDownstream, Command, Dispatch
-from asyncfc_mcp.core.events import Ended, Event, Finished, Submitted
+from asyncfc_mcp.core.events import Ended, Event, Finished, Recalled, Submitted, Told
 from asyncfc_mcp.core.future import SETTLED, Failure, FailureReason, Move
 from asyncfc_mcp.core.reference import ArgumentFault
 from asyncfc_mcp.core.scheduler import Scheduler
-from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable, InputRefused, Outcome, RpcError
+from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.downstream.outcome import (
+    DownstreamLost,
+    DownstreamUnavailable,
+    InputRefused,
+    Outcome,
+    ResultTooLarge,
+    RpcError,
+)
+from asyncfc_mcp.downstream.pins import ToolHeld
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.attempts import call_repeatedly
 from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.flows import QUESTION as FLOW_QUESTION
+from asyncfc_mcp.gateway.flows import FlowDenied, Flows, Target
 from asyncfc_mcp.gateway.future import NOTHING_ASKED, Future, Progress
-from asyncfc_mcp.gateway.keeping import Keeper
+from asyncfc_mcp.gateway.keeping import Keeper, NotSent
+from asyncfc_mcp.gateway.late import LateAnswers
 from asyncfc_mcp.gateway.preparation import Preparation
 from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.gateway.table import FutureTable
-
-_ATTEMPTS = 3
-"""For tools known to be read-only or idempotent, when their server is lost."""
+from asyncfc_mcp.gateway.values import Values
 
 _LONGEST_MESSAGE = 2_000
 
 MoveListener = Callable[[Move, Future], None]
+ToolOf = Callable[[Future], Awaitable[CatalogTool | Failure]]
 AskUser = Callable[[Sequence[Future], Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 log = structlog.get_logger()
@@ -44,19 +55,36 @@ class Runner:
     """Owns the scheduler. `send` runs to its end without awaiting, so events never overlap and need no lock."""
 
     def __init__(
-        self, scheduler: Scheduler, table: FutureTable, pool: Pool, preparation: Preparation, keeper: Keeper
+        self,
+        scheduler: Scheduler,
+        table: FutureTable,
+        pool: Pool,
+        preparation: Preparation,
+        keeper: Keeper,
+        *,
+        values: Values,
+        flows: Flows,
     ) -> None:
         self.scheduler = scheduler
         self._table = table
         self._pool = pool
         self._preparation = preparation
         self._keeper = keeper
+        self._values = values
+        self._flows = flows
+        self._late = LateAnswers(table)
+        self._graces: dict[str, asyncio.TimerHandle] = {}
+        """The ends of the graces of calls that were given up and are still at work."""
+        self._sent: set[str] = set()
+        """Calls whose server may be at work on them."""
         self._listeners: list[MoveListener] = []
         self._events: deque[Event] = deque()
         self._is_handling = False
         self._tasks: TaskGroup | None = None
         self.ask_user: AskUser | None = None
         """Answers what a server asks in the middle of a call."""
+        self.tool_of: ToolOf | None = None
+        """The tool that a call of an earlier process is sent to now, or why it is not."""
 
     def listen(self, listener: MoveListener) -> None:
         """Have every move reported; a listener must neither await nor raise."""
@@ -78,10 +106,9 @@ class Runner:
             if identity not in reached and identity in self.scheduler.records:
                 reached.add(identity)
                 blockers = self.scheduler.blockers(identity)
-                if any(one.future is None for one in blockers):
-                    server = self._table.by_identity(identity).policy.server
-                    beside = [one for one in asking if one.policy.server == server and caller.may_name(one.caller)]
-                    waiting += [one.call.future for one in beside]
+                for lack in (one for one in blockers if one.future is None):
+                    beside = [one for one in asking if lack.server in (None, one.policy.server)]
+                    waiting += [one.call.future for one in beside if caller.may_name(one.caller)]
                 # whoever may ask for a value may answer what it hangs on; what is only in its way may be a stranger's
                 waiting += [
                     one.future
@@ -108,8 +135,10 @@ class Runner:
             while self._events:
                 event = self._events.popleft()
                 commands = self.scheduler.handle(event)
-                if isinstance(event, Submitted):
+                if isinstance(event, Submitted | Recalled):
                     self._table.by_identity(event.call.future).record = self.scheduler.record(event.call.future)
+                elif isinstance(event, Told):
+                    self._keeper.note_told(self._table.by_identity(event.future))
                 for command in commands:
                     self._carry_out(command)
         finally:
@@ -122,7 +151,9 @@ class Runner:
                 if self._tasks is not None:
                     self._tasks.start_soon(self._run_call, future)
             case CancelDownstream():
-                future.work.deadline = anyio.current_time() + future.policy.cancel_grace_s
+                loop = asyncio.get_running_loop()
+                grace = loop.call_later(future.policy.cancel_grace_s, self._give_up, future)
+                self._graces[command.future] = grace
                 future.cancel_requested.set()
             case Move():
                 self._report(command, future)
@@ -137,18 +168,21 @@ class Runner:
         if move.to_state in SETTLED:
             future.request = NOTHING_ASKED
             future.settled.set()
-            if self._tasks is not None:
+            if self._tasks is not None and future.is_known:
                 self._tasks.start_soon(self._keep, future)
+            else:
+                future.is_safe.set()
 
     async def _keep(self, future: Future) -> None:
         try:
-            await self._keeper.keep_if_out(future)
+            await self._keeper.keep_settled(future)
         except Exception:  # a store that fails once must not end every call; the value is still in memory
             log.exception("future_not_stored", token=nameable(future))
 
     # One call
 
     async def _run_call(self, future: Future) -> None:
+        identity = future.call.future
         clock = asyncio.get_running_loop().call_later(future.policy.timeout_s, self._time_out, future)
         failure: Failure | None = None
         try:
@@ -156,46 +190,74 @@ class Runner:
                 failure = await self._outcome(future)
         finally:
             clock.cancel()
-        if future.work.cancelled_caught:
-            self._give_up(future)
-        else:
-            self.send(Finished(future.call.future, time.monotonic(), failure))
+            if (grace := self._graces.pop(identity, None)) is not None:
+                grace.cancel()
+            self._sent.discard(identity)
+            self._late.stop_waiting(future)
+        if not future.record.has_ended:
+            self.send(Finished(identity, time.monotonic(), failure))
 
     async def _outcome(self, future: Future) -> Failure | None:
         """Call downstream; None when the future has a value now."""
         try:
+            if future.resumptions and (failure := await self._take_up(future)) is not None:
+                return failure
+            self._pool.catalog.check(future.tool)
+            await self._values.load(future.request.needs.values())
             arguments = self._preparation.final_arguments(future)
-            await self._keeper.keep_if_out(future)
+            await self._let_values_cross(future)
+            await self._keeper.keep_before_sending(future)
             outcome = await self._call_downstream(future, arguments)
         except GatewayError as error:
             if isinstance(error, RpcError) and not future.record.is_settled:
                 future.rpc_error = error
-            return Failure(_reason(error), str(error))
+            return Failure(_reason(error), str(error)[:_LONGEST_MESSAGE])
         except Exception as error:  # a fault of ours in one call must not end all the others
             log.exception("call_broke", token=nameable(future), tool=future.tool_name)
             return Failure(FailureReason.INTERNAL, f"the gateway itself failed ({type(error).__name__}); see its log")
-        if not future.record.is_settled:  # an answer after the time-out must not change what the client was told
-            future.outcome = outcome
+        if future.record.is_settled:  # an answer after the time-out must not change what the client was told
+            if self._late.take(future, outcome):
+                await self._keep(future)
+            return None
+        future.outcome = outcome
         if outcome.is_error:
             text = outcome.text or "the tool says that it failed"
             # the whole of it is in the outcome; what hangs on this failure repeats it
             return Failure(FailureReason.TOOL_ERROR, text[:_LONGEST_MESSAGE])
         return None
 
+    async def _take_up(self, future: Future) -> Failure | None:
+        """Find the tool of a call that an earlier process took in; or how it ends, since it is not sent."""
+        if future.ends_as is not None or self.tool_of is None:
+            return future.ends_as
+        found = await self.tool_of(future)
+        if isinstance(found, Failure):
+            return found
+        future.tool = found
+        return None
+
+    async def _let_values_cross(self, future: Future) -> None:
+        """See that the values in its arguments may go to its server, ask the user where need be, and record it."""
+        request = future.request
+        target = Target(future.policy.server, "tool", future.policy.tool, future)
+        passage = self._flows.check(future.caller, request.references, request.needs, target)
+        if passage is not None:
+            await self._flows.permit(passage, partial(self._ask_about_flow, future))
+
+    async def _ask_about_flow(self, future: Future, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        answers = await self._ask_user(future, {FLOW_QUESTION: request})
+        answer: object = answers.get(FLOW_QUESTION)
+        return cast("Mapping[str, Any]", answer) if isinstance(answer, Mapping) else {}
+
     async def _call_downstream(self, future: Future, arguments: dict[str, object] | None) -> Outcome:
         claims = future.caller.claims
         connection = self._pool.connection(future.policy.server, claims)
-        attempts = AsyncRetrying(
-            retry=retry_if_exception_type(DownstreamLost),
-            stop=stop_after_attempt(_ATTEMPTS if future.policy.may_repeat else 1),
-            sleep=anyio.sleep,
-            reraise=True,
-        )
 
         async def note_progress(progress: float, total: float | None, message: str | None) -> None:
             await self._note_progress(future, Progress(progress, total, message))
 
         async def call() -> Outcome:
+            self._sent.add(future.call.future)
             return await connection.call_tool(
                 future.policy.tool,
                 arguments,
@@ -209,7 +271,11 @@ class Runner:
                 input_responses=future.request.input_responses,
             )
 
-        return await attempts(call)
+        def may_repeat() -> bool:
+            is_wanted = not future.cancel_requested.is_set()
+            return is_wanted and future.policy.may_repeat and not connection.status.fails_fast
+
+        return await call_repeatedly(call, may_repeat)
 
     async def _ask_user(self, future: Future, requests: Mapping[str, Any]) -> dict[str, Any]:
         if self.ask_user is None:
@@ -230,6 +296,10 @@ class Runner:
         self.send(Finished(future.call.future, time.monotonic(), failure, has_ended=False))
 
     def _give_up(self, future: Future) -> None:
+        if future.call.future in self._sent:
+            self._late.wait_for(future)
+        else:
+            future.work.cancel()
         log.warning(
             "labels_released_early",
             token=nameable(future),
@@ -241,17 +311,19 @@ class Runner:
         self.send(Ended(future.call.future, time.monotonic()))
 
 
+_REASONS: Mapping[type[GatewayError], FailureReason] = {
+    ArgumentFault: FailureReason.BAD_SUBSTITUTION,
+    FlowDenied: FailureReason.FLOW_DENIED,
+    ToolHeld: FailureReason.NOT_STARTED,
+    NotSent: FailureReason.NOT_STARTED,
+    DownstreamLost: FailureReason.OUTCOME_UNKNOWN,
+    RpcError: FailureReason.RPC_ERROR,
+    DownstreamUnavailable: FailureReason.UNAVAILABLE,
+    ResultTooLarge: FailureReason.RESULT_TOO_LARGE,
+    InputRefused: FailureReason.INPUT_REFUSED,
+}
+
+
 def _reason(error: GatewayError) -> FailureReason:
-    match error:
-        case ArgumentFault():
-            return FailureReason.BAD_SUBSTITUTION
-        case DownstreamLost():
-            return FailureReason.OUTCOME_UNKNOWN
-        case RpcError():
-            return FailureReason.RPC_ERROR
-        case DownstreamUnavailable():
-            return FailureReason.UNAVAILABLE
-        case InputRefused():
-            return FailureReason.INPUT_REFUSED
-        case _:
-            return FailureReason.DOWNSTREAM_ERROR
+    fitting = (reason for kind, reason in _REASONS.items() if isinstance(error, kind))
+    return next(fitting, FailureReason.DOWNSTREAM_ERROR)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from asyncfc_mcp.core.value import MISSING, parse_json
 from asyncfc_mcp.downstream.outcome import Outcome
 from asyncfc_mcp.gateway.future import Future
+from asyncfc_mcp.gateway.imitations import disarmed
+
+OWN_META = "asyncfc/"
+"""How the keys begin under which the gateway itself says things in `_meta`; no server may."""
 
 Block = dict[str, Any]
 """A content block of a tool result, as on the wire."""
@@ -22,15 +26,49 @@ def text_block(text: str) -> Block:
 
 
 def text_first(result: dict[str, Any]) -> dict[str, Any]:
-    """The result without `structuredContent`, whose JSON is added as text where the text does not say it already."""
+    """The result without `structuredContent`, whose JSON is added as text where the text does not say it already.
+
+    Nothing in it can be taken for the gateway's own words.
+    """
     outcome = Outcome(result)
     if not outcome.has_structured:
-        return result
+        return harmless(result)
     shaped = {key: value for key, value in result.items() if key != "structuredContent"}
     if not _says(outcome.text, outcome.structured):
         added = json.dumps(outcome.structured, ensure_ascii=False, separators=(",", ":"))
         shaped["content"] = [*(result.get("content") or []), text_block(added)]
-    return shaped
+    return harmless(shaped)
+
+
+def harmless(result: dict[str, Any]) -> dict[str, Any]:
+    """The result without text or `_meta` that could be taken for the gateway's own; the same when it has none."""
+    shown = without_own_meta(result)
+    content: list[Block] = shown.get("content") or []
+    blocks = [_harmless_block(block) for block in content]
+    if all(new is old for new, old in zip(blocks, content, strict=True)):
+        return shown
+    return {**shown, "content": blocks}
+
+
+def without_own_meta(holder: dict[str, Any]) -> dict[str, Any]:
+    """A result or a block without what only the gateway may say in its `_meta`; the same when that has none."""
+    meta = holder.get("_meta")
+    if not isinstance(meta, dict):
+        return holder
+    kept = {key: value for key, value in cast("dict[str, Any]", meta).items() if not key.startswith(OWN_META)}
+    return holder if len(kept) == len(cast("dict[str, Any]", meta)) else {**holder, "_meta": kept}
+
+
+def _harmless_block(block: Block) -> Block:
+    shown = without_own_meta(block)
+    text = shown.get("text")
+    if isinstance(text, str) and (said := disarmed(text)) != text:
+        return {**shown, "text": said}
+    resource = shown.get("resource")
+    if isinstance(resource, dict):
+        inner = _harmless_block(cast("Block", resource))
+        return shown if inner is resource else {**shown, "resource": inner}
+    return shown
 
 
 def inline_result(future: Future) -> dict[str, Any]:
@@ -38,7 +76,7 @@ def inline_result(future: Future) -> dict[str, Any]:
     if future.outcome is None:
         raise LookupError(future.token)
     if future.policy.mode == "sync" or future.policy.structured:
-        return future.outcome.result
+        return harmless(future.outcome.result)
     return text_first(future.outcome.result)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
@@ -11,32 +13,38 @@ from typing import Any
 import anyio
 
 from asyncfc_mcp.core.events import Call, Submitted
-from asyncfc_mcp.core.future import SETTLED, Move
 from asyncfc_mcp.core.label import Label, conflict
 from asyncfc_mcp.core.reference import Reference, find_references, in_words, mentions_tokens
-from asyncfc_mcp.core.token import mint, slug_of
+from asyncfc_mcp.core.token import is_minted, mint, slug_of
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.entrance import Entrance
+from asyncfc_mcp.gateway.flows import Flows, Target
 from asyncfc_mcp.gateway.future import Future, Request
 from asyncfc_mcp.gateway.labelling import labels_of
-from asyncfc_mcp.gateway.preparation import Preparation
+from asyncfc_mcp.gateway.preparation import Preparation, check_size
+from asyncfc_mcp.gateway.recalling import Recalling
+from asyncfc_mcp.gateway.repeating import CallKey
 from asyncfc_mcp.gateway.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable, NameTaken
 
 NAME_WAIT_S = 0.1
 """How long a reference waits for the call that is to bear its name: calls sent side by side arrive in any order."""
+MOST_WAITING_FOR_NAMES = 1_000
+"""Calls of one scope that wait for names; more of them are told at once that a token is not known."""
 
 
-class TooManyUnsettled(GatewayError):
-    """The scope has as many unsettled futures as it may."""
+class ChainTooLong(GatewayError):
+    """Too many unsettled calls in a row would each need the value of the one before."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, token: str) -> None:
         super().__init__(
-            f"not started: {limit} futures are unsettled already, which is the limit (max_unsettled). Await some with "
-            "await_future, or stop some with cancel_future, then send this call again."
+            f"not started: {limit} unsettled calls in a row each need the value of the one before already, which is "
+            f"the limit (max_chain). Await {token} with await_future first, then send this call again."
         )
         self.limit = limit
+        self.token = token
 
 
 class NameNeedsScope(GatewayError):
@@ -56,6 +64,7 @@ class EarlyCall:
     token: str | None
     references: tuple[Reference, ...]
     declared: tuple[Label, ...]
+    key: CallKey | None = None
 
     def is_ahead_of(self, later: EarlyCall) -> bool:
         """Whether declared labels keep the later call behind this one, though this one is not taken in yet."""
@@ -67,18 +76,27 @@ class EarlyCall:
 class Submission:
     """Takes calls in, in the order in which they come; it awaits only where a call has to wait to be understood."""
 
-    def __init__(self, runner: Runner, table: FutureTable, preparation: Preparation, *, max_unsettled: int) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        table: FutureTable,
+        preparation: Preparation,
+        entrance: Entrance,
+        *,
+        recalling: Recalling,
+        flows: Flows,
+        max_chain: int,
+    ) -> None:
         self._runner = runner
         self._table = table
         self._preparation = preparation
-        self._max_unsettled = max_unsettled
+        self._entrance = entrance
+        self._recalling = recalling
+        self._flows = flows
+        self._max_chain = max_chain
         self._arrival = anyio.Event()
         self._early_calls: dict[str, list[EarlyCall]] = {}
         """By scope, those that wait for names; in order of arrival."""
-        self._room_made = anyio.Event()
-        self._doors: dict[str, anyio.Lock] = {}
-        """Of the scopes in which calls wait for room."""
-        runner.listen(self._note_move)
 
     async def submit(
         self,
@@ -89,40 +107,50 @@ class Submission:
         *,
         meta: dict[str, Any] | None,
         input_responses: dict[str, Any] | None,
+        place: EarlyCall | None = None,
     ) -> Future:
         """Hand a call to the scheduler; it may run at once.
 
-        `token` is the one that the client chose, if it did.
+        `token` is the one that the client chose, if it did. `place`: of a call with a key; see `keeping_place`.
 
         Raises:
-            ArgumentFault, UnknownToken, NameTaken, NameNeedsScope, TooManyUnsettled: it is not a call that can be
-                taken.
+            ArgumentFault, UnknownToken, NameTaken, NameNeedsScope, FlowDenied, ChainTooLong, TooManyUnsettled,
+                TooManyWaiting, MemoryFull: it is not a call that can be taken.
         """
+        check_size(arguments, self._preparation.most_bytes)
+        self._entrance.check_memory()
         if token is not None and caller.is_among_strangers:
             raise NameNeedsScope
         if token is not None and self._table.has_name(caller, token):
             bearer = self._table.find(caller, token)
             raise NameTaken(token, bearer.record.state if bearer is not None else None)
-        early = self._early_call(caller, tool, arguments, token)
-        if self._has_to_wait(caller, early):
-            await self._wait_for_names(caller, early)
+        early = place or self._early_call(caller, tool, arguments, token)
+        unknown = self._recalling.unknown(caller, arguments)
+        if unknown or self._has_to_wait(caller, early):
+            await self._wait_for_names(caller, early, unknown)
         request = self._request(caller, tool, arguments)
-        if self._is_full(caller) or caller.scope in self._doors:
-            await self._wait_for_room(caller)
+        if self._entrance.is_open(caller.scope):
+            return self._enter(caller, tool, replace(request, meta=meta, input_responses=input_responses), early)
+        async with self._entrance.place(caller):
             # a value that it refers to may have expired meanwhile
             request = self._request(caller, tool, arguments)
-        request = replace(request, meta=meta, input_responses=input_responses)
-        is_known = tool.policy.labels_are_declared and request.references == early.references
-        labels = early.declared if is_known else self._labels(tool, arguments, request.references)
-        return self._enter(caller, tool, request, labels, token)
+            return self._enter(caller, tool, replace(request, meta=meta, input_responses=input_responses), early)
 
     def _request(self, caller: Caller, tool: CatalogTool, arguments: dict[str, Any] | None) -> Request:
         references = self._references(caller, arguments)
         needs = {one.token: self._table.get(caller, one.token, in_words(one.at)) for one in references}
         request = Request(arguments, references, needs)
         if references:
+            self._flows.check(caller, references, needs, Target(tool.server, "tool", tool.own_name))
             self._preparation.check_submitted(tool, request)
+            self._check_chain(request)
         return request
+
+    def _check_chain(self, request: Request) -> None:
+        needs = {need.call.future for need in request.needs.values()}
+        if self._runner.scheduler.number_after(needs, self._max_chain) > self._max_chain:
+            last = max(request.needs.values(), key=lambda need: 0 if need.record.is_settled else need.record.number)
+            raise ChainTooLong(self._max_chain, last.token)
 
     async def wait_for_name(self, caller: Caller, token: str) -> None:
         """Wait until a call of the caller bears that name; bounded by whoever asks."""
@@ -150,65 +178,77 @@ class Submission:
         return EarlyCall(token, references, declared)
 
     def _has_to_wait(self, caller: Caller, early: EarlyCall) -> bool:
-        if any(self._may_yet_come(caller, reference) for reference in early.references):
-            return True
+        return self._lacks_names(caller, early) or self._is_behind(caller, early)
+
+    def _lacks_names(self, caller: Caller, early: EarlyCall) -> bool:
+        return any(self._may_yet_come(caller, reference) for reference in early.references)
+
+    def _is_behind(self, caller: Caller, early: EarlyCall) -> bool:
         return any(one.is_ahead_of(early) for one in takewhile(lambda one: one is not early, self._early(caller)))
 
     def _early(self, caller: Caller) -> list[EarlyCall]:
         return self._early_calls.get(caller.scope, [])
 
-    async def _wait_for_names(self, caller: Caller, early: EarlyCall) -> None:
+    async def _wait_for_names(self, caller: Caller, early: EarlyCall, unknown: tuple[str, ...]) -> None:
+        is_crowded = len(self._early(caller)) >= MOST_WAITING_FOR_NAMES
+        if early not in self._early(caller):
+            self._early_calls.setdefault(caller.scope, []).append(early)
+        minted = tuple(token for token in unknown if is_minted(token))
+        try:
+            await self._recalling.recall(caller, minted)
+            with anyio.move_on_after(0 if is_crowded else NAME_WAIT_S):
+                while self._lacks_names(caller, early):
+                    await self._arrival.wait()
+            # only now: a call that is to bear the name comes before one of an earlier process that bore it
+            await self._recalling.recall(caller, unknown)
+            # those ahead may have begun to wait later; each of them has its own end
+            while not is_crowded and self._is_behind(caller, early):
+                await self._arrival.wait()
+        finally:
+            self._leave(caller, early)
+
+    @contextmanager
+    def keeping_place(
+        self, caller: Caller, tool: CatalogTool, arguments: dict[str, Any] | None, token: str | None, key: CallKey
+    ) -> Generator[EarlyCall]:
+        """Keep later calls behind one of which it is not known yet whether it has come before.
+
+        Raises:
+            ArgumentFault: its arguments cannot be used as they are written.
+        """
+        early = replace(self._early_call(caller, tool, arguments, token), key=key)
         self._early_calls.setdefault(caller.scope, []).append(early)
         try:
-            with anyio.move_on_after(NAME_WAIT_S):
-                while self._has_to_wait(caller, early):
-                    await self._arrival.wait()
+            yield early
         finally:
-            self._early(caller).remove(early)
-            if not self._early(caller):
-                del self._early_calls[caller.scope]
-            self._note_arrival()
+            self._leave(caller, early)
+
+    def _leave(self, caller: Caller, early: EarlyCall) -> None:
+        if early not in self._early(caller):
+            return
+        self._early(caller).remove(early)
+        if not self._early(caller):
+            del self._early_calls[caller.scope]
+        self._note_arrival()
 
     def _note_arrival(self) -> None:
         self._arrival.set()
         self._arrival = anyio.Event()
 
-    async def _wait_for_room(self, caller: Caller) -> None:
-        door = self._doors.setdefault(caller.scope, anyio.Lock())
-        try:
-            with anyio.move_on_after(caller.cap_s):
-                # first come, first served, and only the first of a scope looks again when something settles
-                async with door:
-                    while self._is_full(caller):
-                        await self._room_made.wait()
-                return
-        finally:
-            if not door.locked():
-                self._doors.pop(caller.scope, None)
-        raise TooManyUnsettled(self._max_unsettled)
-
-    def _is_full(self, caller: Caller) -> bool:
-        return self._runner.scheduler.unsettled(caller.scope) >= self._max_unsettled
-
-    def _note_move(self, move: Move, _: Future) -> None:
-        if move.to_state in SETTLED and self._doors:
-            self._room_made.set()
-            self._room_made = anyio.Event()
-
-    def _enter(
-        self, caller: Caller, tool: CatalogTool, request: Request, labels: tuple[Label, ...], token: str | None
-    ) -> Future:
+    def _enter(self, caller: Caller, tool: CatalogTool, request: Request, early: EarlyCall) -> Future:
+        is_known = tool.policy.labels_are_declared and request.references == early.references
+        labels = early.declared if is_known else self._labels(tool, request.arguments, request.references)
         identity = self._new_token(caller, tool)
         call = Call(
             future=identity,
-            token=token or identity,
+            token=early.token or identity,
             scope=caller.scope,
             server=tool.server,
             tool=tool.name,
             labels=labels,
             needs=frozenset(need.call.future for need in request.needs.values()),
         )
-        return self._take_in(call, caller, tool, request, is_named=token is not None)
+        return self._take_in(call, caller, tool, request, early)
 
     def _labels(
         self, tool: CatalogTool, arguments: dict[str, Any] | None, references: tuple[Reference, ...]
@@ -216,8 +256,10 @@ class Submission:
         opaque = {str(reference.at[0]) for reference in references}
         return labels_of(tool.policy, self._preparation.converted(tool, arguments or {}), opaque.__contains__)
 
-    def _take_in(self, call: Call, caller: Caller, tool: CatalogTool, request: Request, *, is_named: bool) -> Future:
-        future = Future(call, caller, tool, request, created_at=time.time(), is_named=is_named)
+    def _take_in(self, call: Call, caller: Caller, tool: CatalogTool, request: Request, early: EarlyCall) -> Future:
+        future = Future(call, caller, tool, request, created_at=time.time(), is_named=early.token is not None)
+        if early.key is not None:
+            future.key, future.digest = early.key.name, early.key.digest
         self._table.add(future)
         self._runner.send(Submitted(call, time.monotonic()))
         self._note_arrival()

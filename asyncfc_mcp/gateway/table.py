@@ -48,6 +48,9 @@ class FutureTable:
         self._minted: dict[str, Future] = {}
         self._named: dict[tuple[str, str], Future] = {}
         self._named_by_principal: dict[tuple[str, str], Future] = {}
+        self._keyed: dict[tuple[str, str], Future] = {}
+        self._recalled: dict[tuple[str, str], Future] = {}
+        """Named in an earlier process: a name that is given now comes first."""
 
     def add(self, future: Future) -> None:
         """Enter a future.
@@ -58,23 +61,29 @@ class FutureTable:
         caller = future.caller
         if not future.is_named:
             self._minted[future.token] = future
+        elif future.is_recalled or (future.resumptions and (caller.scope, future.token) in self._named):
+            self._recalled[caller.principal, future.token] = future
         elif (caller.scope, future.token) in self._named:
             raise NameTaken(future.token, self._named[caller.scope, future.token].record.state)
         else:
             self._named[caller.scope, future.token] = future
             self._named_by_principal[caller.principal, future.token] = future
         self._futures[future.call.future] = future
+        if future.key is not None:
+            self._keyed[caller.principal, future.key] = future
 
     def remove(self, future: Future) -> None:
         """Forget a future."""
         caller = future.caller
         del self._futures[future.call.future]
+        if future.key is not None and self._keyed.get((caller.principal, future.key)) is future:
+            del self._keyed[caller.principal, future.key]
         if not future.is_named:
             del self._minted[future.token]
             return
-        del self._named[caller.scope, future.token]
-        if self._named_by_principal.get((caller.principal, future.token)) is future:
-            del self._named_by_principal[caller.principal, future.token]
+        _remove(self._named, (caller.scope, future.token), future)
+        for bearers in (self._named_by_principal, self._recalled):
+            _remove(bearers, (caller.principal, future.token), future)
 
     def holds(self, future: str) -> bool:
         """Whether that identity is in use."""
@@ -89,6 +98,10 @@ class FutureTable:
     def by_identity(self, future: str) -> Future:
         """The future that the scheduler speaks of."""
         return self._futures[future]
+
+    def keyed(self, principal: str, key: str) -> Future | None:
+        """The newest call of that principal under the hash of a key."""
+        return self._keyed.get((principal, key))
 
     def known(self, future: str | None) -> Future | None:
         """The future of that identity, unless it has been forgotten."""
@@ -121,7 +134,13 @@ class FutureTable:
         named = self._named.get((caller.scope, token))
         if named is None and not caller.is_anonymous:
             named = self._named_by_principal.get((caller.principal, token))
-        return named
+        return named or self._recalled_for(caller, token)
+
+    def _recalled_for(self, caller: Caller, token: str) -> Future | None:
+        recalled = self._recalled.get((caller.principal, token))
+        if recalled is None or not caller.is_anonymous:
+            return recalled
+        return recalled if caller.may_name(recalled.caller) else None
 
     def get(self, caller: Caller, token: str, argument: str = "") -> Future:
         """The future that this caller means by a token.
@@ -135,9 +154,12 @@ class FutureTable:
         return found
 
     def of_caller(self, caller: Caller) -> Iterator[Future]:
-        """The futures whose tokens the caller holds, oldest first; none where nothing tells callers apart."""
+        """The futures of this process whose tokens the caller holds, oldest first.
+
+        None where nothing tells callers apart.
+        """
         for future in self._futures.values():
-            if caller.may_name(future.caller) and (future.is_out or future.is_named):
+            if not future.is_recalled and caller.may_name(future.caller) and (future.is_out or future.is_named):
                 yield future
 
     def live_tokens(self, caller: Caller) -> list[str]:
@@ -151,3 +173,9 @@ class FutureTable:
     def __len__(self) -> int:
         """How many futures there are."""
         return len(self._futures)
+
+
+def _remove(bearers: dict[tuple[str, str], Future], name: tuple[str, str], future: Future) -> None:
+    """Take a name from a future, if it is that one's."""
+    if bearers.get(name) is future:
+        del bearers[name]

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+
+import anyio
 
 from asyncfc_mcp.core.events import Answered, CancelRequested
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway import wording
+from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.delivery import Delivery
 from asyncfc_mcp.gateway.explaining import Explanations
 from asyncfc_mcp.gateway.forgetting import Forgetter
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.keeping import Keeper
+from asyncfc_mcp.gateway.keeping import Keeper, NotKept
 from asyncfc_mcp.gateway.questions import Question, Questions, Waiter
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.runner import Runner
 from asyncfc_mcp.gateway.shaping import names_its_token
+from asyncfc_mcp.gateway.values import Values
 
 
 class Withdrawn(GatewayError):
@@ -57,6 +63,7 @@ class Turns:
         keeper: Keeper,
         explanations: Explanations,
         forgetter: Forgetter,
+        values: Values,
     ) -> None:
         self._runner = runner
         self._questions = questions
@@ -64,34 +71,71 @@ class Turns:
         self._keeper = keeper
         self._explanations = explanations
         self._forgetter = forgetter
+        self._values = values
 
-    async def take(self, future: Future, wishes: Wishes, requester: Requester | None) -> Turn:
+    async def take(
+        self,
+        future: Future,
+        wishes: Wishes,
+        requester: Requester | None,
+        is_lost: Callable[[], bool] = lambda: False,
+    ) -> Turn:
         """Wait, and count the call as answered unless its client has to be asked something first.
+
+        `is_lost`: whether the request ends because its connection broke, and not because it was cancelled.
 
         Raises:
             Withdrawn: (`sync`) its turn did not come.
+            NotKept: its token cannot leave.
         """
         try:
-            with future.heard_by(requester):
-                questions = await self._wait_inline(future, wishes, requester)
-            if questions:
-                future.is_shown = True
-                return Turn(future, questions)
-            if not future.record.is_settled or names_its_token(future):
-                await self._keeper.let_out(future)
-        except BaseException:  # cancelled, withdrawn, or its token could not be kept: in every case nobody holds it
-            self._withdraw(future, "its request ended before it could be answered")
+            return await self._wait_for_answer(future.caller, future, wishes, requester)
+        except BaseException as end:
+            is_cancelled = isinstance(end, anyio.get_cancelled_exc_class())
+            if is_cancelled and future.is_keyed and (is_lost() or future.listeners):
+                self._runner.send(Answered(future.call.future, time.monotonic(), with_token=False))
+            else:  # in every case nobody holds its token
+                self._withdraw(future, "its request ended before it could be answered")
             raise
-        self._answer(future)
+
+    async def repeat(self, caller: Caller, future: Future, wishes: Wishes, requester: Requester | None) -> Turn:
+        """The same for a call that has come again: answered as a first one would be now; its end ends no call.
+
+        Raises:
+            Withdrawn, NotKept: as `take`.
+        """
+        return await self._wait_for_answer(caller, future, wishes, requester)
+
+    async def _wait_for_answer(
+        self, caller: Caller, future: Future, wishes: Wishes, requester: Requester | None
+    ) -> Turn:
+        with future.heard_by(requester):
+            questions = await self._wait_inline(caller, future, wishes, requester)
+        if questions:
+            future.is_shown = True
+            return Turn(future, questions)
+        await self._load(future)
+        if not future.record.is_settled:
+            await self._keeper.let_out(future)
+        elif names_its_token(future):
+            with suppress(NotKept):  # the value can go without a token that says how to pass it on
+                await self._keeper.let_out(future)
+        await self._load(future)
+        self._answer(caller, future)
         return Turn(future)
 
-    def _answer(self, future: Future) -> None:
+    async def _load(self, future: Future) -> None:
+        """Have the value at hand; what no client knows of never leaves memory."""
+        if future.is_known:
+            await self._values.load((future,))
+
+    def _answer(self, caller: Caller, future: Future) -> None:
         """The answer goes out now: with the value, which the client is told so, or with the token."""
         is_settled = future.record.is_settled
         # whoever writes next among strangers has not been told of this token, and must not learn of its failure
         leaves_token = not is_settled and not future.caller.is_among_strangers
         self._runner.send(Answered(future.call.future, time.monotonic(), with_token=leaves_token))
-        self._delivery.answered(future.caller)
+        self._delivery.answered(caller)
         if is_settled:
             self._delivery.tell(future)
             self._forgetter.forget_unless_known(future)
@@ -102,12 +146,14 @@ class Turns:
         self._runner.send(CancelRequested(future.call.future, now, message))
         self._runner.send(Answered(future.call.future, now, with_token=False))
 
-    async def _wait_inline(self, future: Future, wishes: Wishes, requester: Requester | None) -> tuple[Question, ...]:
+    async def _wait_inline(
+        self, caller: Caller, future: Future, wishes: Wishes, requester: Requester | None
+    ) -> tuple[Question, ...]:
         policy = future.policy
         if policy.mode == "sync":
-            return await self._wait_in_turn(future, requester)
-        cap_s = future.caller.cap_s
-        waiter = Waiter(future.caller, (future,), requester)
+            return await self._wait_in_turn(caller, future, requester)
+        cap_s = caller.cap_s
+        waiter = Waiter(caller, (future,), requester)
         if wishes.wait_s is not None:
             wait_s = min(wishes.wait_s, cap_s)
         elif policy.mode == "async":
@@ -123,15 +169,15 @@ class Turns:
         await self._delivery.hold(future)
         return ()
 
-    async def _wait_in_turn(self, future: Future, requester: Requester | None) -> tuple[Question, ...]:
+    async def _wait_in_turn(self, caller: Caller, future: Future, requester: Requester | None) -> tuple[Question, ...]:
         """Wait as without a gateway; only a turn that does not come ends it."""
-        cap_s = future.caller.cap_s
-        waiter = Waiter(future.caller, (future,), requester)
+        cap_s = caller.cap_s
+        waiter = Waiter(caller, (future,), requester)
         questions = await self._questions.wait(waiter, future.settled.wait, cap_s, cap_s)
         if questions:
             return questions
         if future.record.state is FutureState.PENDING:
-            waits = self._explanations.why_it_waits(future, future.caller)
+            waits = self._explanations.why_it_waits(future, caller)
             message = wording.withdrawn(future.tool_name, waits, cap_s)
             self._withdraw(future, message)
             raise Withdrawn(message)

@@ -10,9 +10,16 @@ from collections.abc import Sequence
 
 from asyncfc_mcp.core.future import Failure, FutureState
 from asyncfc_mcp.core.record import Blocker
-from asyncfc_mcp.downstream.status import ServerStatus
+from asyncfc_mcp.downstream.pins import ChangedTool
+from asyncfc_mcp.downstream.status import ConnectionState, ServerStatus
 from asyncfc_mcp.gateway.future import Future
+from asyncfc_mcp.gateway.imitations import cleaned, one_line
 
+_LONGEST_SAID = 300
+"""Of what a server says beside its results, in the middle of a sentence of ours."""
+_LONGEST_NAME = 64
+_LONGEST_STATUS = 4_000
+"""Of why a server is not ready: it may hold the address of a sign-in, which is of no use when it is cut."""
 _MOST_MEMBERS = 20
 """A longer list of what a failure took with it would not fit into any answer, and so never leave."""
 
@@ -22,7 +29,8 @@ def why_it_waits(blockers: Sequence[Blocker], token_of: dict[str, str]) -> str:
     reasons: list[str] = []
     for blocker in blockers:
         if blocker.future is None:
-            reasons.append(f"for room on its server ({blocker.because})")
+            where = " on its server" if blocker.server is not None else ""
+            reasons.append(f"for room{where} ({blocker.because})")
         elif blocker.is_data:
             reasons.append(f"for the value of {token_of[blocker.future]}")
         else:
@@ -36,13 +44,15 @@ SOMEBODY_ELSES = "another caller's call"
 
 def for_the_user(asked: Sequence[str]) -> str:
     """A call whose server waits for an answer of the user."""
-    what = ": " + "; ".join(asked) if asked else ""
+    what = ": " + one_line("; ".join(asked), 2 * _LONGEST_SAID) if asked else ""
     return f"for the user's answer{what}; await_future asks for it"
 
 
 def for_its_server(key: str, status: ServerStatus) -> str:
     """A call that has its turn but no connection to be sent over."""
-    why = f": {status.message}" if status.message else ""
+    why = f": {one_line(status.message, _LONGEST_STATUS)}" if status.message else ""
+    if status.state is ConnectionState.UNRESPONSIVE:
+        return f"for its server {key}, which is {status.state}{why}"
     return f"for its server {key}, which is not connected ({status.state}{why}); it has not been sent"
 
 
@@ -65,21 +75,29 @@ def long_result(token: str) -> str:
 
 def failure(token: str, tool: str, failed: Failure) -> str:
     """How a future failed."""
-    return f"{token} ({tool}) failed ({failed.reason}): {failed.message}"
+    return f"{token} ({tool}) failed ({failed.reason}): {cleaned(failed.message)}"
 
 
 def cancelled(token: str, tool: str, failed: Failure | None) -> str:
     """That a future was cancelled."""
-    why = f": {failed.message}" if failed is not None and failed.message else ""
+    why = f": {cleaned(failed.message)}" if failed is not None and failed.message else ""
     return f"{token} ({tool}) was cancelled{why}"
 
 
-def without_value(future: Future) -> str:
-    """How a future settled that has no value to show."""
+def without_value(future: Future, name: str | None = None) -> str:
+    """How a future settled that has no value to show; `name` stands for its token where that is not to be said."""
     failed = future.record.failure
+    called = future.token if name is None else name
     if future.record.state is FutureState.CANCELLED or failed is None:
-        return cancelled(future.token, future.tool_name, failed)
-    return failure(future.token, future.tool_name, failed)
+        return cancelled(called, future.tool_name, failed)
+    return failure(called, future.tool_name, failed)
+
+
+def late(late_s: float | None, *, is_error: bool) -> str:
+    """The line between a failure and what its server answered after all."""
+    when = "later" if late_s is None else f"{late_s:.0f} s later"
+    what = " that it had failed" if is_error else ", so it did take effect"
+    return f"Its server answered {when}{what}; what waited for it stays as it is:"
 
 
 def withdrawn(tool: str, waits: str, waited_s: float) -> str:
@@ -119,8 +137,8 @@ def family(nonce: str, text: str, members: Sequence[str]) -> str:
 
 def state_in_words(future: Future, waits: str) -> str:
     """One line on how a future stands."""
-    progress = f", progress {future.progress}" if future.progress is not None else ""
-    said = f", its server says: {future.said}" if future.said else ""
+    progress = f", progress {one_line(str(future.progress), _LONGEST_SAID)}" if future.progress is not None else ""
+    said = f", its server says: {one_line(future.said, _LONGEST_SAID)}" if future.said else ""
     match future.record.state:
         case FutureState.PENDING:
             detail = f"pending: waits {waits}" if waits else "pending"
@@ -137,9 +155,32 @@ def state_in_words(future: Future, waits: str) -> str:
 
 def server_in_words(key: str, status: ServerStatus) -> str:
     """One line on a server that cannot be called right now."""
-    why = f": {status.message}" if status.message else ""
-    later = f"; next try in {status.retry_in_s:.0f} s" if status.retry_in_s is not None else ""
-    return f"Server {key} is {status.state}{why}{later}"
+    why = f": {one_line(status.message, _LONGEST_STATUS)}" if status.message else ""
+    return f"Server {key} is {status.state}{why}{_next_try(status)}"
+
+
+def _next_try(status: ServerStatus) -> str:
+    if status.retry_in_s is None:
+        return ""
+    soon = f"in {status.retry_in_s:.0f} s" if status.retry_in_s else "now"
+    if status.is_given_up:
+        return f"; a call {soon} tries it again"
+    return f"; next try {soon}{', calls fail until then' if status.fails_fast else ''}"
+
+
+def tools_changed(changed: Sequence[ChangedTool]) -> str:
+    """One line on the tools that are not what they were when they were first used."""
+    listed = "; ".join(
+        f"{one.server}: {one_line(one.tool, _LONGEST_NAME)} ({one.in_words})" for one in changed[:_MOST_MEMBERS]
+    )
+    more = f" and {len(changed) - _MOST_MEMBERS} more" if len(changed) > _MOST_MEMBERS else ""
+    return (
+        f"Changed since first used: {listed}{more}. The user can look at it with `asyncfc-mcp tools list` and accept "
+        "it with `asyncfc-mcp tools accept SERVER`."
+    )
+
+
+OLDER_FUTURES = "Futures of earlier sessions are not listed; each can still be read by its token, with get_future."
 
 
 def await_timed_out(waited_s: float, lines: Sequence[str]) -> str:

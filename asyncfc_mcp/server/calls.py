@@ -19,8 +19,10 @@ from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway, UnknownTool
 from asyncfc_mcp.gateway.questions import Question, shown_requests
+from asyncfc_mcp.gateway.repeating import KEY_META_KEY, CallKey
 from asyncfc_mcp.gateway.shaping import Block, text_block
 from asyncfc_mcp.gateway.turns import Turn, Wishes
+from asyncfc_mcp.server.crowd import Crowd
 from asyncfc_mcp.server.doorway import Context, Doorway
 from asyncfc_mcp.server.requester import ContextRequester
 from asyncfc_mcp.server.results import FUTURE_META_KEY, future_meta, settled_result
@@ -53,6 +55,7 @@ class Calls:
         sessions: the legacy sessions that are alive.
         tasks: hands out futures to clients that know tasks.
         roots: what servers are given before they are called.
+        crowd: how many requests may wait.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Calls:
         *,
         offers: Offers,
         roots: Roots,
+        crowd: Crowd,
     ) -> None:
         self._gateway = gateway
         self._settings = settings
@@ -72,7 +76,7 @@ class Calls:
         self._sessions = sessions
         self._tasks = tasks
         self._roots = roots
-        self._own = OwnTools(gateway, offers)
+        self._own = OwnTools(gateway, offers, crowd)
 
     def register(self, server: Server[Any]) -> None:
         """Answer `tools/call`."""
@@ -133,6 +137,8 @@ class Calls:
                 meta=passed_on_meta(context),
                 input_responses=responses or None,
                 requester=requester,
+                key=_key(context, caller, tool, arguments),
+                is_lost=lambda: self._doorway.has_lost(context),
             )
         return self._answer(caller, turn, context)
 
@@ -141,7 +147,7 @@ class Calls:
         if turn.questions:
             return _input_required(turn.questions, future)
         if not future.record.is_settled:
-            if self._tasks.replaces_answer(context, future):
+            if self._tasks.replaces_answer(context, future, is_its_own_request=True):
                 return self._tasks.answer(future)
             pending = self._pending(future)
             return pending if "structuredContent" in pending else self._with_attachments(caller, pending, (future,))
@@ -226,6 +232,16 @@ class Calls:
         content: list[Block] = [*result["content"], *delivered.blocks]
         states = [{"token": one.token, "state": str(one.record.state)} for one in delivered.futures]
         return {**result, "content": content, "_meta": {**(result.get("_meta") or {}), DELIVERED_META_KEY: states}}
+
+
+def _key(context: Context, caller: Caller, tool: CatalogTool, arguments: dict[str, Any] | None) -> CallKey | None:
+    """What the client calls this call, so that it can send it again.
+
+    Raises:
+        BadKey, GuessableKey: it cannot be taken.
+    """
+    meta = context.meta or {}
+    return CallKey.of(meta[KEY_META_KEY], caller, tool.name, arguments) if KEY_META_KEY in meta else None
 
 
 def _input_required(questions: tuple[Question, ...], future: Future | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Legacy sessions get notifications for what they subscribed to; modern clients ge
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -259,6 +260,8 @@ class Changes:
         if is_future_uri(uri):
             token = token_of(uri)
             self._subscribers.setdefault(token or uri, {})[subscriber] = None
+            with suppress(GatewayError):  # what cannot be read here cannot be watched here either
+                await self._gateway.recall(subscriber.caller, token)
             if token is None or not self._gateway.sees(subscriber.caller, token):
                 raise resource_not_found(context, uri)
             return

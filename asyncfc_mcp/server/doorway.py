@@ -33,6 +33,10 @@ class Doorway(Protocol):
         """Whether a message outside of any request would reach the client of that legacy session now."""
         ...
 
+    def has_lost(self, context: Context) -> bool:
+        """Whether the connection that brought a request broke before it was answered, which need not be meant."""
+        ...
+
 
 def is_modern(context: Context) -> bool:
     """Whether the request speaks a revision without a handshake."""

@@ -39,16 +39,19 @@ def is_future_uri(uri: str) -> bool:
     return uri.startswith(SCHEME)
 
 
-def read_future(gateway: Gateway, caller: Caller, uri: str) -> dict[str, Any]:
+async def read_future(gateway: Gateway, caller: Caller, uri: str) -> dict[str, Any]:
     """The result of reading the resource; a settled future has been told to its scope then.
 
     Raises:
         UnknownToken: there is no such future that the caller may see.
+        RunsElsewhere, ValueGone, StoreFault: it is another process's, or its value is not to be had.
     """
     token = token_of(uri)
     if token is None:
         raise UnknownToken(uri.removeprefix(SCHEME), [])
+    await gateway.recall(caller, token)
     future = gateway.get(caller, token)
+    await gateway.values.load((future,))
     text = json.dumps(_described(gateway, caller, future), ensure_ascii=False)
     is_settled = future.record.is_settled
     if is_settled and future.caller.scope == caller.scope:

@@ -23,6 +23,7 @@ from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.calls import Calls
 from asyncfc_mcp.server.changes import Changes, Kind
+from asyncfc_mcp.server.crowd import Crowd
 from asyncfc_mcp.server.doorway import Context, Doorway, claims_of
 from asyncfc_mcp.server.future_resources import TEMPLATE
 from asyncfc_mcp.server.instructions import instructions
@@ -54,6 +55,8 @@ class Handlers:
         self._gateway = gateway
         self._has_met_client = False
         self.server: Server[Any] = Server(NAME, version=__version__, title="AsyncFC gateway")
+        crowd = Crowd()
+        self.server.middleware.append(crowd.bounded)
         self.server.middleware.append(self._meet)
         self.server.middleware.append(RequestStateBoundary(_sealing(settings, doorway), default_audience=NAME))
         self._offers = Offers(gateway.pool, is_sound, (TEMPLATE,))
@@ -64,7 +67,16 @@ class Handlers:
         roots = Roots(gateway.pool, self._sessions, doorway)
         parts = (
             ToolList(gateway.pool.catalog, settings, doorway, gateway.delivery),
-            Calls(gateway, settings, doorway, self._sessions, self._tasks, offers=self._offers, roots=roots),
+            Calls(
+                gateway,
+                settings,
+                doorway,
+                self._sessions,
+                self._tasks,
+                offers=self._offers,
+                roots=roots,
+                crowd=crowd,
+            ),
             Lists(gateway, self._offers, self._sessions, doorway),
             Passing(
                 gateway,

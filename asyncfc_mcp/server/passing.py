@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 import anyio
@@ -17,10 +17,13 @@ from asyncfc_mcp.downstream.outcome import DownstreamError, InputRefused, RpcErr
 from asyncfc_mcp.downstream.status import ConnectionState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.flows import QUESTION as FLOW_QUESTION
+from asyncfc_mcp.gateway.flows import Target
 from asyncfc_mcp.gateway.gateway import Gateway
-from asyncfc_mcp.gateway.question_form import read_question
-from asyncfc_mcp.gateway.referring import resolve_texts
+from asyncfc_mcp.gateway.question_form import can_be_asked, read_question
+from asyncfc_mcp.gateway.referring import NOTHING_RESOLVED, resolve_texts
 from asyncfc_mcp.gateway.requester import Requester
+from asyncfc_mcp.gateway.shaping import without_own_meta
 from asyncfc_mcp.gateway.table import UnknownToken
 from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
 from asyncfc_mcp.server.future_resources import TEMPLATE, complete_token, is_future_uri, read_future
@@ -104,15 +107,15 @@ class Passing:
     async def _read(self, request: _Request, params: types.ReadResourceRequestParams) -> Answer:
         uri = params.uri
         if not is_future_uri(uri):
-            uri = (await self._resolved(request, {"uri": uri}))["uri"]
+            uri = (await self._resolve(request, {"uri": uri}))["uri"]
         if is_future_uri(uri):
-            return self._read_future(request, uri)
+            return await self._read_future(request, uri)
         result = await self._read_somewhere(request, uri)
         return result if result.get("resultType") == "input_required" else {**_UNCACHED, **result}
 
-    def _read_future(self, request: _Request, uri: str) -> Answer:
+    async def _read_future(self, request: _Request, uri: str) -> Answer:
         try:
-            return read_future(self._gateway, request.caller, uri)
+            return await read_future(self._gateway, request.caller, uri)
         except UnknownToken as unknown:
             raise resource_not_found(request.context, uri, f" ({unknown})") from None
 
@@ -123,7 +126,8 @@ class Passing:
         first: RpcError | None = None
         unasked: list[str] = []
         for server in [*claimants, *others]:
-            if server in others and self._gateway.pool.connection(server).status.state in _DOWN:
+            is_down = self._gateway.pool.connection(server).status.state in _DOWN
+            if server in others and (is_down or not request.may_go_unasked_to(server)):
                 unasked.append(server)
                 continue
             try:
@@ -150,7 +154,7 @@ class Passing:
             raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {params.name}")
         changes: dict[str, Any] = {"name": prompt.own_name}
         if params.arguments:
-            changes["arguments"] = await self._resolved(request, params.arguments)
+            changes["arguments"] = await self._resolve(request, params.arguments)
         return await request.pass_to(prompt.server, **changes)
 
     async def _complete(self, request: _Request, params: types.CompleteRequestParams) -> Answer:
@@ -169,8 +173,9 @@ class Passing:
             raise MCPError(types.INVALID_PARAMS, f"Unknown resource template: {ref.uri}")
         return await request.pass_to(server)
 
-    async def _resolved(self, request: _Request, texts: dict[str, str]) -> dict[str, str]:
-        return await resolve_texts(self._gateway, request.caller, texts, request.requester, embed=self._embed)
+    async def _resolve(self, request: _Request, texts: dict[str, str]) -> dict[str, str]:
+        request.values = await resolve_texts(self._gateway, request.caller, texts, request.requester, embed=self._embed)
+        return request.values.texts
 
 
 class _Request:
@@ -183,12 +188,23 @@ class _Request:
         self.caller = caller
         self.requester: Requester = ContextRequester(context, sessions.seen(context, caller), caller)
         self.params: dict[str, Any] = dict(context.params or {})
+        self.values = NOTHING_RESOLVED
+        """What its references stood for."""
+        self._flows = gateway.flows
+        self._flow_answer = _taken_out(self.params, FLOW_QUESTION)
         self._pool = gateway.pool
         self._input_timeout_s = input_timeout_s
         self._claims = sessions.wanting_logs(caller).claims
 
     async def pass_to(self, server: str, **changes: Any) -> Answer:
-        """The raw result of that server; `changes` replace parameters of the client."""
+        """The raw result of that server; `changes` replace parameters of the client.
+
+        Raises:
+            FlowDenied: the values in it may not go there.
+        """
+        question = await self._let_values_cross(server)
+        if question is not None:
+            return question
         params = {**self.params, **changes}
         params.pop("_meta", None)
         if meta := passed_on_meta(self.context):
@@ -196,9 +212,37 @@ class _Request:
         for _ in range(MOST_ROUNDS):
             result = await self._send(server, params)
             if result.get("resultType") != "input_required" or is_modern(self.context):
-                return result
+                return without_own_meta(result)
             params = {**params, **await self._answers(result)}
         raise InputRefused(f"server {server!r} asked for input more than {MOST_ROUNDS} times in one request")
+
+    def may_go_unasked_to(self, server: str) -> bool:
+        """Whether its values may go to a server without a word from the user."""
+        origins = {origin for source in self.values.needs.values() for origin in source.origins}
+        return all(self._flows.decision(origin, server) == "allow" for origin in origins)
+
+    async def _let_values_cross(self, server: str) -> Answer | None:
+        """See that the values in it may go to a server; the result that puts the question to a client, if it takes one.
+
+        Raises:
+            FlowDenied: they may not.
+        """
+        method = self.context.method
+        named = self.params.get("name")
+        target = Target(server, "prompt", str(named)) if method == "prompts/get" else Target(server, "method", method)
+        passage = self._flows.check(self.caller, self.values.references, self.values.needs, target)
+        if passage is None:
+            return None
+        if passage.asked and self.requester.shows_questions and can_be_asked(self.caller.claims, passage.question):
+            if self._flow_answer is None:
+                return {"resultType": "input_required", "inputRequests": {FLOW_QUESTION: passage.question}}
+            self._flows.take(passage, self._flow_answer, by_value=True)
+
+        async def ask(request: Mapping[str, Any]) -> Mapping[str, Any]:
+            return await self.requester.ask(request["method"], request["params"], self._input_timeout_s)
+
+        await self._flows.permit(passage, ask)
+        return None
 
     async def _send(self, server: str, params: dict[str, Any]) -> Answer:
         connection = self._pool.connection(server, self._claims)
@@ -228,6 +272,19 @@ class _Request:
             responses[key] = await self.requester.ask(method, params, max(0.0, ends_at - time.monotonic()))
         answers: dict[str, Any] = {"inputResponses": responses}
         return answers | ({"requestState": result["requestState"]} if "requestState" in result else {})
+
+
+def _taken_out(params: dict[str, Any], key: str) -> Mapping[str, Any] | None:
+    """What a client answers to a question of ours, which is none of the server's business."""
+    responses: object = params.get("inputResponses")
+    if not isinstance(responses, dict) or key not in responses:
+        return None
+    others = dict(cast("dict[str, Any]", responses))
+    answer: object = others.pop(key)
+    params["inputResponses"] = others
+    if not others:
+        del params["inputResponses"]
+    return cast("Mapping[str, Any]", answer) if isinstance(answer, Mapping) else {}
 
 
 def _in_the_clients_words(context: Context, error: RpcError, uri: str) -> MCPError:

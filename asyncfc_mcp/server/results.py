@@ -19,13 +19,12 @@ def future_meta(future: Future) -> dict[str, Any]:
 def settled_result(future: Future) -> dict[str, Any]:
     """What the answer to its call holds; not for one whose server refused the request, which is no result at all."""
     if future.outcome is None:
-        failure = future.record.failure
-        if failure is None:
+        if future.record.failure is None:
             raise LookupError(future.token)
         # an inline failure leaves no token, so it must not name one
         name = future.token if future.is_out or future.is_named else "the call"
-        return {"content": [text_block(wording.failure(name, future.tool_name, failure))], "isError": True}
+        return {"content": [text_block(wording.without_value(future, name))], "isError": True}
     result = inline_result(future)
-    if not names_its_token(future):
+    if not future.is_known or not names_its_token(future):
         return result
     return {**result, "content": [*result["content"], text_block(wording.long_result(future.token))]}

@@ -21,16 +21,20 @@ from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.imitations import cleaned, disarmed
 from asyncfc_mcp.gateway.questions import Question
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
 from asyncfc_mcp.gateway.submission import NAME_WAIT_S
 from asyncfc_mcp.gateway.table import UnknownToken
+from asyncfc_mcp.server.crowd import Crowd
 
 LONGEST_PART_CHARACTERS = 20_000
 """What `get_future` gives at once when no limit is asked for."""
 
 MOST_LISTED = 100
+MOST_NAMED = 10_000
+"""Tokens in one request."""
 
 _FUTURES = {
     "type": "array",
@@ -136,8 +140,9 @@ def _tool(
 class OwnTools:
     """Answers calls of the gateway's own tools."""
 
-    def __init__(self, gateway: Gateway, offers: Offers) -> None:
+    def __init__(self, gateway: Gateway, offers: Offers, crowd: Crowd) -> None:
         self._gateway = gateway
+        self._crowd = crowd
         self._offers = offers
         self._by_name: dict[str, Callable[[Caller, Mapping[str, Any], Requester], Awaitable[Answer]]] = {
             "await_future": self._await,
@@ -177,11 +182,13 @@ class OwnTools:
         wanted = self._wanted(caller, "await_future", arguments.get("futures"))
         if not wanted:
             return Answer([text_block("Nothing is unsettled.")])
-        questions = await self._gateway.wait(caller, [one.future for one in wanted], mode, timeout_s, requester)
+        with self._crowd.awaiting(caller):
+            questions = await self._gateway.wait(caller, [one.future for one in wanted], mode, timeout_s, requester)
         if questions:
             return Answer([], questions=questions)
         settled = [one for one in wanted if one.future.record.is_settled]
         pending = [one for one in wanted if not one.future.record.is_settled]
+        await self._gateway.values.load(one.future for one in settled)
         if len(wanted) == 1 and settled:
             blocks, is_error = _result(wanted[0])
             return Answer(blocks, [wanted[0].future], is_error)
@@ -198,14 +205,21 @@ class OwnTools:
         still_awaited = pending[0].future if is_cut_short else None
         return Answer(content, [one.future for one in settled], still_awaited=still_awaited)
 
+    async def _recall(self, caller: Caller, texts: Sequence[str], *, names: bool = True) -> None:
+        """Have futures of earlier processes known, to be asked for like those of this one."""
+        await self._gateway.recall(caller, *(_written(text) for text in texts), names=names)
+
     async def _let_names_come(self, caller: Caller, futures: object) -> None:
         """The calls that bear them may have been sent in the same message."""
+        texts = _tokens("await_future", futures)
+        await self._recall(caller, texts, names=False)
         with anyio.move_on_after(NAME_WAIT_S):
-            for text in _tokens("await_future", futures):
+            for text in texts:
                 try:
                     self._find(caller, "await_future", text)
                 except UnknownToken as unknown:
                     await self._gateway.wait_for_name(caller, unknown.token)
+        await self._recall(caller, texts)
 
     def _headed(self, one: Wanted) -> list[Block]:
         blocks, _ = _result(one)
@@ -231,7 +245,7 @@ class OwnTools:
         whole = normalise(text)
         if whole is not None and exists(whole):
             return Wanted(self._gateway.get(caller, whole), (), whole)
-        written = text if text.strip(" `<>").lower().startswith("fut_") else f"fut_{text.strip()}"
+        written = _written(text)
         references = [one for one in find_references({"futures": written}, exists=exists) if not one.is_embedded]
         if references:
             reference = references[0]
@@ -254,8 +268,10 @@ class OwnTools:
         path = arguments.get("path") or ""
         if not isinstance(path, str) or (path and not path.startswith(("/", ".", "["))):
             raise BadToolArgument("get_future", "path", path, "a JSON Pointer such as /items/0")
+        await self._recall(caller, [text])
         one = self._find(caller, "get_future", text + path)
         await self._gateway.hold_poll(caller, one.future)
+        await self._gateway.values.load((one.future,))
         line = text_block(self._line(caller, one.future))
         if not one.future.record.is_settled:
             return Answer([line])
@@ -267,8 +283,9 @@ class OwnTools:
             return Answer([line, *blocks], [one.future], is_error)
         whole = "\n".join(str(block["text"]) for block in blocks if block.get("type") == "text")
         part = whole[offset : offset + min(limit, LONGEST_PART_CHARACTERS)]
+        shown = disarmed(part)  # it may begin in the middle of a line
         note = f"Characters {offset} to {offset + len(part)} of {len(whole)}."
-        return Answer([line, text_block(note), text_block(part)], [one.future], is_error)
+        return Answer([line, text_block(note), text_block(shown)], [one.future], is_error)
 
     # cancel_future and list_futures
 
@@ -276,6 +293,7 @@ class OwnTools:
         texts = _tokens("cancel_future", arguments.get("futures"))
         if not texts:
             raise BadToolArgument("cancel_future", "futures", arguments.get("futures"), "at least one token")
+        await self._recall(caller, texts)
         futures = [one.future for one in self._wanted(caller, "cancel_future", texts)]
         was_settled = {future.call.future for future in futures if future.record.is_settled}
         reason = arguments.get("reason")
@@ -294,12 +312,15 @@ class OwnTools:
         older = len(futures) - MOST_LISTED
         lines = [f"{older} older ones are not shown."] if older > 0 else []
         lines += [self._line(caller, future) for future in futures[-MOST_LISTED:]] or ["No futures."]
+        lines += [wording.OLDER_FUTURES] if self._gateway.remembers else []
         lines += [
             wording.server_in_words(key, status)
             for key, status in self._gateway.pool.statuses().items()
             if status.state is not ConnectionState.READY
         ]
-        lines += [str(collision) for collision in self._gateway.pool.catalog.collisions]
+        catalog = self._gateway.pool.catalog
+        lines += [str(collision) for collision in catalog.collisions]
+        lines += [wording.tools_changed(catalog.changed)] if catalog.changed else []
         lines += self._offers.collisions
         return Answer([text_block("\n".join(lines))])
 
@@ -321,14 +342,31 @@ def _result(one: Wanted) -> tuple[list[Block], bool]:
             try:
                 part = select(future.value(), one.path, ANY_SLOT, token=future.token)
             except BadSubstitution as miss:  # several are asked for at once: the others have their values
-                return [text_block(str(miss))], True
-            return [text_block(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False))], False
+                return [text_block(cleaned(str(miss)))], True
+            said = part if isinstance(part, str) else json.dumps(part, ensure_ascii=False)
+            return [text_block(disarmed(said))], False
         return text_first(outcome.result).get("content") or [], outcome.is_error
-    return [text_block(wording.without_value(future))], True
+    settled_as = text_block(wording.without_value(future))
+    if future.late is None:
+        return [settled_as], True
+    came = text_block(wording.late(future.late_s, is_error=future.late.is_error))
+    return [settled_as, came, *(text_first(future.late.result).get("content") or [])], True
+
+
+def _written(text: str) -> str:
+    """A token that a model has written, with the beginning that it may have left out."""
+    return text if text.strip(" `<>").lower().startswith("fut_") else f"fut_{text.strip()}"
 
 
 def _tokens(tool: str, futures: object) -> list[str]:
     """One token, several, or a JSON list in a string, as a list."""
+    tokens = _listed(tool, futures)
+    if len(tokens) > MOST_NAMED:
+        raise BadToolArgument(tool, "futures", f"a list of {len(tokens)}", f"at most {MOST_NAMED} tokens at once")
+    return tokens
+
+
+def _listed(tool: str, futures: object) -> list[str]:
     if futures is None or futures == "":
         return []
     if isinstance(futures, str):

@@ -10,6 +10,8 @@ from mcp.shared.exceptions import MCPError
 from asyncfc_mcp.core.reference import ArgumentFault
 from asyncfc_mcp.downstream.outcome import RpcError
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.flows import FlowDenied
+from asyncfc_mcp.gateway.imitations import disarmed
 from asyncfc_mcp.gateway.referring import ReferenceUnusable
 from asyncfc_mcp.gateway.table import UnknownToken
 from asyncfc_mcp.server.doorway import Context, is_modern
@@ -43,8 +45,8 @@ def as_mcp_error(error: GatewayError) -> MCPError:
     """The error of a request that has no result to say it in."""
     match error:
         case RpcError():
-            return MCPError(error.code, error.message, error.data)
-        case ArgumentFault() | UnknownToken() | ReferenceUnusable():
+            return MCPError(error.code, disarmed(error.message), error.data)
+        case ArgumentFault() | UnknownToken() | ReferenceUnusable() | FlowDenied():
             return MCPError(types.INVALID_PARAMS, str(error))
         case _:
             return MCPError(types.INTERNAL_ERROR, str(error))

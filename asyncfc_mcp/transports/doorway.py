@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.requests import Request
 
-from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.caller import UNGUESSABLE_CHARACTERS, Caller
 from asyncfc_mcp.server.doorway import LONGEST_SCOPE, Context, claims_of, is_modern, limits_for, named_scope
+from asyncfc_mcp.transports.exchanges import exchange_of, request_of
 from asyncfc_mcp.transports.sessions import Sessions
 
 ANONYMOUS = "anonymous"
@@ -18,8 +19,6 @@ SESSION_HEADER = "mcp-session-id"
 MESSAGES_PATH = "/messages/"
 """Where clients of SSE post what they say, with their session as `SESSION_PARAMETER`."""
 SESSION_PARAMETER = "session_id"
-UNGUESSABLE_CHARACTERS = 16
-"""Of the name of a scope: anonymous callers share one principal, and a name that others can guess is not theirs."""
 
 
 class NetworkDoorway:
@@ -60,11 +59,10 @@ class NetworkDoorway:
         """Whether its client holds a stream open."""
         return self.sessions.reaches(session)
 
-
-def request_of(context: Context) -> Request[Any] | None:
-    """The HTTP request that brought an MCP request."""
-    request: Any = context.request
-    return cast("Request[Any]", request) if isinstance(request, Request) else None
+    def has_lost(self, context: Context) -> bool:
+        """Whether the client of its HTTP request has gone."""
+        exchange = exchange_of(context)
+        return exchange is not None and exchange.is_lost
 
 
 def _session_of(request: Request[Any] | None, *, is_modern: bool) -> str | None:

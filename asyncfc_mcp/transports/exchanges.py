@@ -6,22 +6,22 @@ nobody could ever be told its token.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import anyio
 import structlog
 from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asyncfc_mcp.server.doorway import Context
-from asyncfc_mcp.transports.doorway import request_of
 
 _EXCHANGE_KEY = "asyncfc_mcp.exchange"
-_REQUEST_CANCELLED = -32800
+REQUEST_CANCELLED = -32800
 _END_S = 0.2
 """How long requests may take to end by themselves when we end."""
 
@@ -38,6 +38,12 @@ class Exchange:
         self._is_left = False
         self._is_answered = False
         self.has_started = False
+        self.is_lost = False
+        """Whether its client has gone before it was answered."""
+        self.wait_for_return: Callable[[], Awaitable[None]] | None = None
+        """What is waited for when its client has gone, before its call ends: it may come back for the answer."""
+        self.on_cancelled: Callable[[], None] | None = None
+        """Called when the MCP request that it brought is cancelled, which is then never answered."""
         self.serving = anyio.CancelScope()
         self.call = anyio.CancelScope()
         """Around the handler of the MCP request that it brought."""
@@ -49,8 +55,17 @@ class Exchange:
             with anyio.CancelScope() as self._receiving:
                 message = await self._receive()
         if message["type"] == "http.disconnect" and not self._is_answered:
-            self.call.cancel()
+            await self._lose_client()
         return message
+
+    async def _lose_client(self) -> None:
+        if not self._is_left:
+            self.is_lost = True
+            if self.wait_for_return is not None:
+                with anyio.CancelScope() as self._receiving:
+                    await self.wait_for_return()
+        if not self._is_answered:
+            self.call.cancel()
 
     async def send(self, message: Message) -> None:
         """A part of the response."""
@@ -97,16 +112,24 @@ class Exchanges:
 
     async def bound(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """End a handler with the HTTP request that brought it; a middleware of the MCP server."""
-        exchange = _exchange_of(ctx)
+        exchange = exchange_of(ctx)
         if exchange is None or ctx.request_id is None:
             return await call_next(ctx)
         self._calls.add(exchange.call)
         try:
             with exchange.call:
-                return await call_next(ctx)
+                return await self._answer(exchange, ctx, call_next)
         finally:
             self._calls.discard(exchange.call)
-        raise MCPError(_REQUEST_CANCELLED, "Request cancelled")
+        raise MCPError(REQUEST_CANCELLED, "Request cancelled")
+
+    async def _answer(self, exchange: Exchange, ctx: Context, call_next: CallNext) -> HandlerResult:
+        try:
+            return await call_next(ctx)
+        except anyio.get_cancelled_exc_class():
+            if exchange.on_cancelled is not None:
+                exchange.on_cancelled()
+            raise
 
     async def end(self) -> None:
         """End every call and every request; those that do not end by themselves are cut off."""
@@ -133,6 +156,18 @@ class Exchanges:
                 self._ended.set()
 
 
-def _exchange_of(context: Context) -> Exchange | None:
+def exchange_in(scope: Scope) -> Exchange | None:
+    """The exchange that an application is serving."""
+    return scope.get(_EXCHANGE_KEY)
+
+
+def request_of(context: Context) -> Request[Any] | None:
+    """The HTTP request that brought an MCP request."""
+    request: Any = context.request
+    return cast("Request[Any]", request) if isinstance(request, Request) else None
+
+
+def exchange_of(context: Context) -> Exchange | None:
+    """The exchange that brought an MCP request."""
     request = request_of(context)
-    return request.scope.get(_EXCHANGE_KEY) if request is not None else None
+    return exchange_in(request.scope) if request is not None else None

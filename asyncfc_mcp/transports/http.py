@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.routing import Route
@@ -22,6 +23,7 @@ from asyncfc_mcp.transports.doorway import SESSION_HEADER, NetworkDoorway
 from asyncfc_mcp.transports.exchanges import Exchanges
 from asyncfc_mcp.transports.listener import Listener
 from asyncfc_mcp.transports.paths import pointing_to
+from asyncfc_mcp.transports.replays import Replays
 from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
 
 MCP_PATH = "/mcp"
@@ -38,7 +40,7 @@ async def serve_http(
         handlers.server, session_idle_timeout=doorway.sessions.idle_s, max_request_body_size=MOST_BODY_BYTES
     )
     tracked = SessionTracking(manager.asgi_app, doorway.sessions)
-    routes = Starlette(routes=[Route(MCP_PATH, endpoint=tracked)], exception_handlers=pointing_to(MCP_PATH))
+    routes = Starlette(routes=[Route(MCP_PATH, endpoint=Replays(tracked))], exception_handlers=pointing_to(MCP_PATH))
     exchanges = Exchanges(access.guarding(BodyLimit(routes)))
     handlers.server.middleware += [exchanges.bound, _declaring(handlers)]
     async with manager.run(), anyio.create_task_group() as tasks:
@@ -57,7 +59,13 @@ class SessionTracking:
         """Serve one request, of a session or not."""
         # nothing is kept for a replay, and the SDK would not answer at all: a client that comes back gets a new stream
         scope = {**scope, "headers": [one for one in scope["headers"] if one[0] != _LAST_EVENT_ID]}
-        session = Headers(scope=scope).get(SESSION_HEADER)
+        headers = Headers(scope=scope)
+        session = headers.get(SESSION_HEADER)
+        # only the request that opens a session names none, and no revision either
+        is_opening = session is None and MCP_PROTOCOL_VERSION_HEADER not in headers
+        if is_opening and (refusal := self._sessions.refusal) is not None:
+            await refusal(scope, receive, send)
+            return
         with ExitStack() as held:
 
             async def said(message: Message) -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskStatus
+from starlette.responses import PlainTextResponse, Response
 
 IDLE_S = 30 * 60.0
 """After so long without a request or an open stream a session of the handshake era ends."""
+MOST_SESSIONS = 10_000
 _CHECK_S = 15.0
 
 OnSessionEnd = Callable[[str], None]
@@ -43,6 +45,17 @@ class Sessions:
     def reaches(self, session: str) -> bool:
         """Whether its client holds a stream open on which it can be told something."""
         return session in self._sessions and self._sessions[session].streams > 0
+
+    @property
+    def refusal(self) -> Response | None:
+        """What a client is told that wants one more session than there may be; None as long as it may have one."""
+        if len(self._sessions) < MOST_SESSIONS:
+            return None
+        text = (
+            f"{MOST_SESSIONS} sessions are open, which is the most. Clients that are done should end theirs (DELETE); "
+            f"one that is silent for {self.idle_s / 60:g} minutes ends by itself.\n"
+        )
+        return PlainTextResponse(text, 503)
 
     def open(self, session: str) -> None:
         """A session has begun."""

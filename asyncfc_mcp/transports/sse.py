@@ -19,6 +19,7 @@ from asyncfc_mcp.transports.exchanges import Exchanges
 from asyncfc_mcp.transports.listener import Listener
 from asyncfc_mcp.transports.paths import pointing_to
 from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
+from asyncfc_mcp.transports.twins import Twins
 
 SSE_PATH = "/sse"
 _ENDPOINT = re.compile(SESSION_PARAMETER.encode() + rb"=([0-9a-f]{32})")
@@ -36,7 +37,7 @@ async def serve_sse(
     ]
     app = Starlette(routes=routes, exception_handlers=pointing_to(SSE_PATH))
     exchanges = Exchanges(access.guarding(BodyLimit(app)))
-    handlers.server.middleware.append(exchanges.bound)
+    handlers.server.middleware += [exchanges.bound, Twins().once]
     async with anyio.create_task_group() as tasks:
         await tasks.start(doorway.sessions.run, on_session_end)
         await listener.serve(exchanges, exchanges.end)
@@ -52,6 +53,9 @@ class SseStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one client until it goes."""
+        if (refusal := self._sessions.refusal) is not None:
+            await refusal(scope, receive, send)
+            return
         is_begun = False
         with ExitStack() as held:
 

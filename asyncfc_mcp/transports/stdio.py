@@ -7,17 +7,14 @@ that nothing but MCP ever reaches the client.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import queue
 import re
 import sys
-import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from io import FileIO
-from typing import Any, BinaryIO, cast
+from io import BufferedReader, FileIO
+from typing import Any, BinaryIO, Self, cast
 
 import anyio
 import mcp_types as types
@@ -25,14 +22,19 @@ import structlog
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
+from asyncfc_mcp.core.size import in_megabytes
+from asyncfc_mcp.downstream.links.framing import Line
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.server.doorway import Context, claims_of, is_modern, limits_for, named_scope
 from asyncfc_mcp.server.handlers import Handlers
+from asyncfc_mcp.transports.pipe import MOST_LINE_BYTES, Inbox, Outbox
 
 PRINCIPAL = "local"
 _FLUSH_S = 0.2
 """How long the last answers may take to be written when we end."""
 _LINE_END_BYTES = 1024
+_DISPENSABLE = frozenset({"notifications/progress", "notifications/message"})
+"""What a client that does not read need not be told once it does."""
 
 _ID = rb'"id"\s*:\s*(?P<id>-?\d{1,18}|"(?:[^"\\]|\\.)*")'
 _ID_FIRST = re.compile(rb'\s*\{\s*(?:"(?:jsonrpc|method)"\s*:\s*"[^"\\]*"\s*,\s*)*' + _ID + rb"\s*[,}]")
@@ -70,6 +72,7 @@ class StdioDoorway:
             principal=PRINCIPAL,
             scope=f"{PRINCIPAL}/{part}" if part is not None else PRINCIPAL,
             session=None if is_modern(context) else PRINCIPAL,
+            ends_with=PRINCIPAL,
             cap_s=self._await_cap_s if self._await_cap_s is not None else limits.cap_s,
             output_characters=limits.output_characters,
             claims=claims_of(context),
@@ -79,9 +82,13 @@ class StdioDoorway:
         """The pipe carries everything."""
         return session == PRINCIPAL
 
+    def has_lost(self, context: Context) -> bool:  # noqa: ARG002
+        """A pipe loses no single request: it breaks for good, and we end with it."""
+        return False
+
 
 @contextmanager
-def _claimed_descriptors() -> Generator[tuple[BinaryIO, BinaryIO]]:
+def _claimed_descriptors() -> Generator[tuple[BufferedReader, BinaryIO]]:
     """Descriptors 0 and 1 for MCP alone: anybody else reads nothing and writes to stderr."""
     source, sink = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -99,83 +106,96 @@ def _claimed_descriptors() -> Generator[tuple[BinaryIO, BinaryIO]]:
 
 @asynccontextmanager
 async def client_streams(
-    source: BinaryIO, sink: BinaryIO, on_call: Callable[[], None]
+    source: BufferedReader, sink: BinaryIO, on_call: Callable[[], None]
 ) -> AsyncGenerator[tuple[Any, Any]]:
     """The messages of a client on `source`, and the way to answer it on `sink`; one JSON-RPC message a line.
 
     `on_call` is told of every tool call as it is read, which is some time before its handler runs.
     """
-    loop = asyncio.get_running_loop()
     to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](float("inf"))
-    outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](0)
-    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    outbox = Outbox(sink, to_server.close)
+    outgoing = _ToClient(outbox)
 
-    def take(line: bytes | None) -> None:
+    def take(line: Line | None) -> None:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            if line is None:
-                to_server.close()
-            elif line.strip():
-                message = _parsed(line, lines)
-                if message is None:
-                    return
+            message = _parsed(line, outbox) if line is not None else None
+            if message is not None:
                 to_server.send_nowait(message)
                 if isinstance(message.message, types.JSONRPCRequest) and message.message.method == "tools/call":
                     on_call()
+            elif line is None:
+                to_server.close()
 
-    def read() -> None:
-        with suppress(OSError, ValueError, RuntimeError):  # the client or our loop is gone: either way nothing comes
-            for line in source:
-                loop.call_soon_threadsafe(take, line)
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(take, None)
-
-    def write() -> None:
-        try:
-            while (line := lines.get()) is not None:
-                _write_whole(sink, line)
-        except OSError:
-            log.info("client_gone")
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(take, None)
-
-    async def send() -> None:
-        async with from_server:
-            async for message in from_server:
-                if (line := _written(message.message)) is not None:
-                    lines.put(line)
-
-    writer = threading.Thread(target=write, name="stdout", daemon=True)
-    writer.start()
-    threading.Thread(target=read, name="stdin", daemon=True).start()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(send)
-        try:
-            yield incoming, outgoing
-        finally:
-            tasks.cancel_scope.cancel()
-            to_server.close()
-            incoming.close()
-            outgoing.close()
-            lines.put(None)
-            with anyio.move_on_after(_FLUSH_S, shield=True):
-                await anyio.to_thread.run_sync(writer.join, _FLUSH_S, abandon_on_cancel=True)
-
-
-def _parsed(line: bytes, answers: queue.SimpleQueue[bytes | None]) -> SessionMessage | None:
-    """The message of a line; one that cannot be used is answered with what is wrong: nobody must wait for ever."""
+    inbox = Inbox(source, outbox, take)
     try:
-        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValidationError as error:
-        fault = str(error.errors(include_url=False, include_input=False)[0]["msg"])
-        log.warning("client_message_refused", fault=fault, size_bytes=len(line))
-        asked = _answered_id(line)
-        if asked is not None:
-            # never answered under its id, which may be that of a request of the client's own as well
-            unread = types.ErrorData(code=types.INVALID_REQUEST, message=f"its answer cannot be read: {fault}")
-            return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=asked, error=unread))
-        refusal = {"jsonrpc": "2.0", "id": _request_id(line), "error": {"code": _code(fault), "message": fault}}
-        answers.put(json.dumps(refusal).encode() + b"\n")
+        yield incoming, outgoing
+    finally:
+        to_server.close()
+        incoming.close()
+        inbox.close()
+        await outgoing.aclose()
+        with anyio.move_on_after(_FLUSH_S, shield=True):
+            await anyio.to_thread.run_sync(outbox.close, _FLUSH_S, abandon_on_cancel=True)
+
+
+class _ToClient:
+    """The messages for the client, as the SDK hands them out."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._is_closed = False
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Send a message as soon as the client has room for it; what only says how things go is left out till then."""
+        if self._is_closed:
+            raise anyio.ClosedResourceError
+        if self._outbox.is_full and _is_dispensable(item.message):
+            return
+        await self._outbox.room()
+        if (line := _written(item.message)) is not None:
+            self._outbox.put(line)
+
+    async def aclose(self) -> None:
+        """Take nothing more."""
+        self._is_closed = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+def _is_dispensable(message: types.JSONRPCMessage) -> bool:
+    return isinstance(message, types.JSONRPCNotification) and message.method in _DISPENSABLE
+
+
+def _parsed(line: Line, outbox: Outbox) -> SessionMessage | None:
+    """The message of a line; one that cannot be used is answered with what is wrong: nobody must wait for ever."""
+    if line.is_cut:
+        most = in_megabytes(MOST_LINE_BYTES)
+        fault = (
+            f"the message has {line.size_bytes} bytes, and at most {most} are taken: leave large values where they are"
+        )
+        return _refused(line, fault, outbox)
+    if not line.head.strip():
         return None
+    try:
+        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line.head, by_name=False))
+    except ValidationError as error:
+        return _refused(line, str(error.errors(include_url=False, include_input=False)[0]["msg"]), outbox)
+
+
+def _refused(line: Line, fault: str, outbox: Outbox) -> SessionMessage | None:
+    log.warning("client_message_refused", fault=fault, size_bytes=line.size_bytes)
+    asked = _answered_id(line)
+    if asked is not None:
+        # never answered under its id, which may be that of a request of the client's own as well
+        unread = types.ErrorData(code=types.INVALID_REQUEST, message=f"its answer cannot be read: {fault}")
+        return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=asked, error=unread))
+    refusal = {"jsonrpc": "2.0", "id": _request_id(line), "error": {"code": _code(fault), "message": fault}}
+    outbox.put(json.dumps(refusal).encode() + b"\n")
+    return None
 
 
 def _written(message: types.JSONRPCMessage) -> bytes | None:
@@ -195,39 +215,34 @@ def _code(fault: str) -> int:
     return types.PARSE_ERROR if "Invalid JSON" in fault else types.INVALID_REQUEST
 
 
-def _answered_id(line: bytes) -> int | str | None:
+def _answered_id(line: Line) -> int | str | None:
     """The id of the request of ours that a message which cannot be used would answer."""
+    if line.is_cut:
+        return None
     try:
-        message = json.loads(line)
+        message = json.loads(line.head)
     except (ValueError, RecursionError):
         return None
     if not isinstance(message, dict) or "method" in message or not message.keys() & {"result", "error"}:
         return None
     identity = cast("dict[str, Any]", message).get("id")
-    return identity if isinstance(identity, int | str) else None
+    return identity if isinstance(identity, int | str) and not isinstance(identity, bool) else None
 
 
-def _request_id(line: bytes) -> int | str | None:
+def _request_id(line: Line) -> int | str | None:
     """The id of a message that cannot be used as a whole."""
     try:
-        message = json.loads(line)
+        message = json.loads(line.head)
     except (ValueError, RecursionError):
         return _id_by_its_looks(line)
     identity = cast("dict[str, Any]", message).get("id") if isinstance(message, dict) else None
-    return identity if isinstance(identity, int | str) else None
+    return identity if isinstance(identity, int | str) and not isinstance(identity, bool) else None
 
 
-def _id_by_its_looks(line: bytes) -> int | str | None:
-    """The id of what cannot be read at all (too deep, too long a number), where it can only be the message's own."""
-    found = _ID_FIRST.match(line) or _ID_LAST.search(line[-_LINE_END_BYTES:])
+def _id_by_its_looks(line: Line) -> int | str | None:
+    """The id of what cannot be read at all (too deep, too long), where it can only be the message's own."""
+    found = _ID_FIRST.match(line.head) or _ID_LAST.search((line.tail or line.head)[-_LINE_END_BYTES:])
     try:
         return json.loads(found["id"]) if found is not None else None
     except ValueError:
         return None
-
-
-def _write_whole(sink: BinaryIO, line: bytes) -> None:
-    left = memoryview(line)
-    while left:
-        written = sink.write(left)
-        left = left[written or 0 :]

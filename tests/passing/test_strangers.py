@@ -34,6 +34,9 @@ class ByName:
     def reaches(self, session: str) -> bool:
         return bool(session)
 
+    def has_lost(self, context: Context) -> bool:
+        return False
+
 
 @asynccontextmanager
 async def two_people(era: str) -> AsyncGenerator[tuple[GatewayClient, GatewayClient]]:

@@ -128,7 +128,8 @@ async def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
 
 
 async def test_answers_that_are_ready_are_written_before_it_ends(tmp_path: Path) -> None:
-    async with started(tmp_path, {"toy": HELD}) as gateway:
+    # in memory: an answer that names its token is ready only once that is stored
+    async with started(tmp_path, {"toy": HELD}, settings={"store": "memory"}) as gateway:
         await gateway.initialize()
         number = await gateway.start_call("large", {"size": 3_000_000})
         await gateway.logged("future_settled")

@@ -21,10 +21,10 @@ from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.core.reference import clip
 from asyncfc_mcp.core.token import normalise
 from asyncfc_mcp.downstream.claims import TASKS_EXTENSION
+from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
-from asyncfc_mcp.gateway.table import UnknownToken
 from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
 from asyncfc_mcp.server.results import future_meta
 from asyncfc_mcp.server.tasks.shapes import TaskShapes, task_key
@@ -76,12 +76,14 @@ class Tasks:
 
     # Handing out
 
-    def replaces_answer(self, context: Context, future: Future) -> bool:
-        """Whether this request is to be answered with the future as a task."""
+    def replaces_answer(self, context: Context, future: Future, *, is_its_own_request: bool = False) -> bool:
+        """Whether this request is to be answered with the future as a task; the same one when a call comes again."""
         if self._mode == "off" or not declares_tasks(context):
             return False
-        if future.policy.mode == "sync" or self._shapes.is_given(future):
+        if future.policy.mode == "sync":
             return False
+        if self._shapes.is_given(future):
+            return is_its_own_request
         host = _host_of(context)
         if host is None:
             return self._mode == "always"
@@ -94,21 +96,22 @@ class Tasks:
     # Requests about tasks
 
     async def _get(self, context: Context, params: TaskParams) -> dict[str, Any]:
-        caller, future = self._asked_for(context, params)
+        caller, future = await self._asked_for(context, params)
+        await self._load(future)
         task = self._shapes.detailed(caller, future, params.task_id)
         if future.record.is_settled and future.caller.scope == caller.scope:  # another chat's model has not seen it
             self._gateway.delivery.tell(future)
         return task
 
     async def _update(self, context: Context, params: TaskUpdateParams) -> dict[str, Any]:
-        caller, future = self._asked_for(context, params)
+        caller, future = await self._asked_for(context, params)
         self._provide(caller, future, params.input_responses)
         # a question that is still open makes no move that the client would be told of
         self._streams.tell(future)
         return {}
 
     async def _cancel(self, context: Context, params: TaskParams) -> dict[str, Any]:
-        _, future = self._asked_for(context, params)
+        _, future = await self._asked_for(context, params)
         self._gateway.cancel((future,), "cancelled with tasks/cancel")
         return {}
 
@@ -122,7 +125,13 @@ class Tasks:
             else:
                 self._gateway.provide(dict.fromkeys(mine, question.identity), mine)
 
-    def _asked_for(self, context: Context, params: TaskParams) -> tuple[Caller, Future]:
+    async def _load(self, future: Future) -> None:
+        try:
+            await self._gateway.values.load((future,))
+        except GatewayError as error:
+            raise as_mcp_error(error) from None
+
+    async def _asked_for(self, context: Context, params: TaskParams) -> tuple[Caller, Future]:
         """Who asks, and for which future.
 
         Raises:
@@ -138,9 +147,10 @@ class Tasks:
             message = f"taskId {clip(params.task_id)!r} is not known: task ids are tokens such as fut_search_8k2m4x7qa"
             raise MCPError(types.INVALID_PARAMS, message)
         try:
+            await self._gateway.recall(caller, token)
             return caller, self._gateway.get(caller, token)
-        except UnknownToken as unknown:
-            raise as_mcp_error(unknown) from None
+        except GatewayError as error:
+            raise as_mcp_error(error) from None
 
 
 def _host_of(context: Context) -> TaskHost | None:

@@ -12,6 +12,7 @@ from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.imitations import disarmed
 from asyncfc_mcp.gateway.questions import Question
 from asyncfc_mcp.server.results import settled_result
 
@@ -76,7 +77,7 @@ class TaskShapes:
                 return self._task(future, task_id, "input_required", said) | {"inputRequests": requests}
             return self._task(future, task_id, "working", said)
         if future.rpc_error is not None:
-            error: dict[str, Any] = {"code": future.rpc_error.code, "message": future.rpc_error.message}
+            error: dict[str, Any] = {"code": future.rpc_error.code, "message": disarmed(future.rpc_error.message)}
             if future.rpc_error.data is not None:
                 error["data"] = future.rpc_error.data
             return self._task(future, task_id, "failed", future.rpc_error.message) | {"error": error}

@@ -6,6 +6,7 @@ The stream itself is served like any other; here its acknowledgement gets the ta
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -22,9 +23,11 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from asyncfc_mcp.core.future import Move
 from asyncfc_mcp.core.token import normalise
 from asyncfc_mcp.downstream.claims import TASKS_EXTENSION
+from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
 from asyncfc_mcp.server.sessions import MOST_WAITING
 from asyncfc_mcp.server.tasks.shapes import TaskShapes
@@ -69,8 +72,9 @@ class _Stream:
     caller: Caller
     task_ids: dict[str, str]
     """From the identity of each future to the id under which the client named it."""
-    outbox: MemoryObjectSendStream[dict[str, Any]]
-    inbox: MemoryObjectReceiveStream[dict[str, Any]]
+    outbox: MemoryObjectSendStream[dict[str, Any] | Future]
+    """How a task stood; of one that has settled the future itself, since its value may first have to be loaded."""
+    inbox: MemoryObjectReceiveStream[dict[str, Any] | Future]
     serving: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     """Around the request; cancelled when its client does not read."""
     sending: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -132,7 +136,7 @@ class TaskStreams:
         if not asked:
             return await call_next(ctx)
         require_tasks(ctx)
-        stream = self._stream(ctx, asked)
+        stream = await self._stream(ctx, asked)
         session = _AcknowledgingSession(ctx.session, list(stream.task_ids.values()), lambda: self._begin(stream))
         try:
             with stream.serving:
@@ -149,15 +153,17 @@ class TaskStreams:
     def _on_move(self, _: Move, future: Future) -> None:
         self.tell(future)
 
-    def _stream(self, context: Context, asked: list[str]) -> _Stream:
+    async def _stream(self, context: Context, asked: list[str]) -> _Stream:
         caller = self._doorway.caller(context)
         task_ids: dict[str, str] = {}
+        with suppress(GatewayError):  # nobody hears of what cannot be read here
+            await self._gateway.recall(caller, asked)
         for task_id in asked:
             token = normalise(task_id)
             future = self._gateway.table.find(caller, token) if token is not None else None
             if future is not None:
                 task_ids.setdefault(future.call.future, task_id)
-        channel = anyio.create_memory_object_stream[dict[str, Any]](MOST_WAITING + len(task_ids))
+        channel = anyio.create_memory_object_stream[dict[str, Any] | Future](MOST_WAITING + len(task_ids))
         return _Stream(context, caller, task_ids, *channel)
 
     def _begin(self, stream: _Stream) -> None:
@@ -169,17 +175,36 @@ class TaskStreams:
             future = self._gateway.table.known(identity)
             if future is not None:
                 self._tell(stream, future)
-        self._senders.start_soon(_send_all, stream)
+        self._senders.start_soon(self._send_all, stream)
 
     def _tell(self, stream: _Stream, future: Future) -> None:
-        task = self._shapes.detailed(stream.caller, future, stream.task_ids[future.call.future])
         try:
-            stream.outbox.send_nowait({**task, "_meta": stream.meta})
+            stream.outbox.send_nowait(future if future.record.is_settled else self._task(stream, future))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             log.debug("stream_has_ended", task=future.token)
         except anyio.WouldBlock:
             log.warning("client_does_not_read", dropped="notifications/tasks", effect="its stream has ended")
             stream.serving.cancel()
+
+    def _task(self, stream: _Stream, future: Future) -> dict[str, Any]:
+        task = self._shapes.detailed(stream.caller, future, stream.task_ids[future.call.future])
+        return {**task, "_meta": stream.meta}
+
+    async def _send_all(self, stream: _Stream) -> None:
+        with stream.sending:
+            async for told in stream.inbox:
+                task = told if isinstance(told, dict) else await self._settled_task(stream, told)
+                if task is not None:
+                    notification = cast("types.ServerNotification", TaskNotification(params=task))
+                    await stream.context.session.send_notification(notification, stream.context.request_id)
+
+    async def _settled_task(self, stream: _Stream, future: Future) -> dict[str, Any] | None:
+        try:
+            await self._gateway.values.load((future,))
+        except GatewayError as error:  # `tasks/get` says so
+            log.warning("task_not_told", task=nameable(future), why=str(error))
+            return None
+        return self._task(stream, future)
 
     def _end(self, stream: _Stream) -> None:
         for identity in stream.task_ids:
@@ -191,13 +216,6 @@ class TaskStreams:
         stream.sending.cancel()
         stream.outbox.close()
         stream.inbox.close()
-
-
-async def _send_all(stream: _Stream) -> None:
-    with stream.sending:
-        async for task in stream.inbox:
-            notification = cast("types.ServerNotification", TaskNotification(params=task))
-            await stream.context.session.send_notification(notification, stream.context.request_id)
 
 
 def _task_ids_in(context: Context) -> list[str]:

@@ -1,0 +1,91 @@
+"""Text of servers that cannot be taken for the gateway's own words, and has nothing in it that nobody sees.
+
+Random digits in the fence keep tool output from ending a delivery block; this keeps it from writing a block of its
+own. What is passed on by token is never touched: only what a model is shown.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+QUOTE = "> "
+"""What a line gets in front that looks like one of ours; everything else stays as it is."""
+
+_LOOKED_AT = 600
+"""Characters of a line, spaces in front of it not counted: our own lines say what they are in fewer."""
+_ANSI = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-Z\\^-~]|\x9b[0-?]*[ -/]*[@-~]"
+_UNSEEN = (
+    r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"  # control characters but for those that end a line or are a tab
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # no width, other directions
+    "\U000e0000-\U000e007f"  # tags: a whole alphabet that nobody sees
+)
+_JOINERS = "\u200c\u200d"
+"""Part of the spelling of Persian and of emoji, but invisible between letters of ASCII."""
+_BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f"
+"""What takes up no room, or none that can be seen, and is honest often enough to be left alone."""
+
+_TO_REMOVE = re.compile(rf"{_ANSI}|[{_UNSEEN}]|(?<![^\x00-\x7f])[{_JOINERS}]|[{_JOINERS}](?![^\x00-\x7f])")
+_TO_SEE_THROUGH = re.compile(rf"{_ANSI}|[{_UNSEEN}{_JOINERS}{_BLANKS}]")
+_FIRST_SEEN = re.compile(rf"(?:{_ANSI}|[{_UNSEEN}{_JOINERS}{_BLANKS}\s])*+(?P<first>.)")
+_LINE_END = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_ODD = re.compile(r"[^\t\n\r -~]|\r(?!\n)")
+_OURS_PLAIN = re.compile(
+    r"^[ \t]*+(?:--[^\n]*(?:results|end[ \t])|[\[=-][^\n]*fut_|fut_)", re.MULTILINE | re.IGNORECASE
+)
+"""Finds at least what `_OURS` does, in text that has nothing odd in it."""
+
+_ALIKE = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2500\u2501\ufe58", "-") | {"\u2550": "="}
+)
+_OURS = re.compile(
+    r"-{2,} ?\S+ results of your earlier calls"
+    r"|-{2,} ?end [0-9a-f]{4,40} ?-{2,}"
+    r"|\[[0-9a-f]{4,40}\] ?fut_"
+    r"|={2,} ?fut_"
+    r"|(?:- )?fut_[a-z0-9_-]+ stands for the result of "
+    r"|(?:- )?fut_[a-z0-9_-]+ \(.*\) (?:was |is )?"
+    r"(?:pending|waits|running|input_required|cancelling|resolved|failed|cancelled|ready)\b"
+    r"|\[to pass this result on, write .?fut_"
+)
+"""How the gateway's own lines begin, as they are read; `wording` and the own tools write them."""
+_OUR_FIRST = frozenset("-[=f")
+
+
+def disarmed(text: str) -> str:
+    """The text, each line of which that looks like the gateway's own is quoted; text that has none is the same."""
+    if not _may_imitate(text):
+        return text
+    return "".join(f"{QUOTE}{line}" if _imitates(line) else line for line in text.splitlines(keepends=True))
+
+
+def cleaned(text: str) -> str:
+    """The text as it would look, with nothing invisible in it, and disarmed."""
+    return disarmed(_TO_REMOVE.sub("", _LINE_END.sub("\n", text)))
+
+
+def one_line(text: str, most_characters: int) -> str:
+    """The text in the middle of a sentence of ours."""
+    line = " ".join(cleaned(text[: 4 * most_characters]).split())
+    return line if len(line) <= most_characters else f"{line[:most_characters]}…"
+
+
+def _may_imitate(text: str) -> bool:
+    """Cheap, and false for nearly every text, however long."""
+    if not text.isascii() or _ODD.search(text):
+        return True
+    # `in` is so much faster than a pattern that it is asked first
+    return ("--" in text or "fut_" in text.lower()) and _OURS_PLAIN.search(text) is not None
+
+
+def _imitates(line: str) -> bool:
+    begins = _FIRST_SEEN.match(line)
+    if begins is None or _as_read(begins["first"])[:1] not in _OUR_FIRST:
+        return False
+    seen = _TO_SEE_THROUGH.sub("", line[begins.start("first") :][: 64 * _LOOKED_AT])[:_LOOKED_AT]
+    return _OURS.match(" ".join(_as_read(seen).split())) is not None
+
+
+def _as_read(text: str) -> str:
+    """What a reader takes the characters for."""
+    return unicodedata.normalize("NFKC", text).translate(_ALIKE).casefold()
