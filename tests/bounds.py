@@ -1,4 +1,4 @@
-"""Time bounds that the product promises, as a test can hold them on a machine that does other things as well."""
+"""Time bounds, also those that the product promises, as tests can hold them on a machine with other things to do."""
 
 from __future__ import annotations
 

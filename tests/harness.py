@@ -19,6 +19,7 @@ from mcp_types import CallToolResult, TextContent
 
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
+from tests.bounds import bound_s
 
 TOY = Path(__file__).with_name("toy.py")
 LIMIT_S = 15.0
@@ -51,14 +52,14 @@ async def running(
 ) -> AsyncGenerator[GatewayClient]:
     """A client of a running gateway; by default in front of one toy server, with names as the toy has them.
 
-    `lives_s` is the bound of all of it.
+    `lives_s` is the bound of all of it, on a machine that does nothing else.
     """
     document = {"mcpServers": servers or {"toy": toy()}, "asyncfc": settings}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "config.json")
         file.write_text(json.dumps(document))
         app = App(load_file(file, os.environ), state_folder)
-    with anyio.fail_after(lives_s):
+    with anyio.fail_after(bound_s(lives_s)):
         async with (
             app.running(),
             Client(app.handlers.server, mode=era, message_handler=message_handler, **(client_options or {})) as client,
@@ -78,7 +79,7 @@ class GatewayClient:
         meta = {"asyncfc/scope": scope} if scope else None
         if tool in STEERING:
             arguments.setdefault("_wait_s", LIMIT_S)
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             return await self.client.call_tool(tool, arguments, meta=meta)  # pyright: ignore[reportArgumentType]
 
     async def token(self, tool: str, *, scope: str | None = None, **arguments: Any) -> str:

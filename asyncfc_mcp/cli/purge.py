@@ -52,7 +52,8 @@ def _report(purged: Purged, path: Path) -> str:
         lines.append(f"{purged.abandoned} of the deleted had not settled, and their gateway is gone")
     if purged.unsettled:
         lines.append(
-            f"{purged.unsettled} of those left have not settled: they are never deleted while a gateway is at them"
+            f"{purged.unsettled} of those left have not settled; "
+            "--all deletes those whose gateway is gone, the others stay as long as theirs is at them"
         )
     return "\n".join(lines)
 

@@ -98,7 +98,7 @@ def _alternatives(schema: Mapping[str, Any]) -> Iterator[str]:
                 yield " or ".join(f'`"{value}"`' for value in values)
             case {"type": "array", "items": items}:
                 yield f"list of {_type(items)}s"
-            case {"type": "object"}:
+            case {"type": "object"} | {"$ref": _}:
                 yield "object"
             case {"type": kind}:
                 yield _JSON_TYPES[kind] + _bounds(choice)

@@ -16,7 +16,7 @@ class Breaker:
 
     def __init__(self, patience: Patience, restart_limit: float) -> None:
         self.failures = 0
-        """Since it last was up for a while."""
+        """Since it last was up for a while, of the kind that another attempt may mend."""
         self.is_open = False
         """Whether it has failed too often for calls to wait for it."""
         self.is_lasting = False
@@ -30,12 +30,12 @@ class Breaker:
     @property
     def gives_up(self) -> bool:
         """Whether it has failed so often that it is not tried again by itself."""
-        return self.failures >= self._restart_limit
+        return self.failures >= self._restart_limit and not self.is_lasting
 
     @property
     def gives_up_now(self) -> bool:
         """Whether the last failure was the one too many."""
-        return self.failures == self._restart_limit
+        return self.failures == self._restart_limit and not self.is_lasting
 
     @property
     def retry_in_s(self) -> float | None:
@@ -54,12 +54,13 @@ class Breaker:
         """An attempt is over, whether or not it was up for a time; whether that has opened the breaker."""
         if was_up_s > self._patience.steady_s:
             self.failures = 0
-        self.failures += 1
+        if not is_lasting:  # each call costs such a server an attempt, and none of them says that it is hopeless
+            self.failures += 1
         self.is_lasting = is_lasting
         now = time.monotonic()
         self.next_try_at = now + self._pause_s
         # Where somebody has to change something first, an attempt is over at once, and who has done so calls next.
-        self._called_try_at = now if is_lasting and not self.gives_up else self.next_try_at
+        self._called_try_at = now if is_lasting else self.next_try_at
         was_open = self.is_open
         most = min(self._patience.breaker_attempts, self._restart_limit)
         self.is_open = was_open or is_lasting or self.failures >= most

@@ -22,7 +22,7 @@ from asyncfc_mcp.downstream.outcome import (
     ResultTooLarge,
 )
 from asyncfc_mcp.downstream.retrying import delay_s
-from asyncfc_mcp.downstream.sending import CancelledWhileAsking, Connected, Sender
+from asyncfc_mcp.downstream.sending import CancelledWhileAsking, Connected, Live, Sender
 from asyncfc_mcp.downstream.tasks.book import TaskBook
 from asyncfc_mcp.downstream.tasks.call import TaskCall
 from asyncfc_mcp.downstream.tasks.finishing import finish_task, is_task
@@ -50,6 +50,7 @@ class Call:
         on_status: OnStatus | None = None,
         book: TaskBook | None = None,
         must_be_task: Callable[[], bool] = lambda: False,
+        check: Callable[[], None] = lambda: None,
         max_result_bytes: int,
     ) -> None:
         self._server = server
@@ -61,10 +62,13 @@ class Call:
         self._owner = owner
         self._book = book or TaskBook()
         self._must_be_task = must_be_task
+        self._connected = connected
+        self._check = check
+        self._was_taken = False
         self._max_result_bytes = max_result_bytes
         self._cancel_requested: anyio.Event | None = None
-        self._new_sender = partial(Sender, server, tool, connected, claims=claims, owner=owner)
-        self._sender = self._new_sender(on_progress=on_progress)
+        self._new_sender = partial(Sender, server, tool, claims=claims, owner=owner)
+        self._sender = self._new_sender(self._admitted, on_progress=on_progress)
 
     async def run(
         self,
@@ -101,6 +105,12 @@ class Call:
         await cancel_requested.wait()
         await self._sender.cancel()
 
+    async def _admitted(self) -> Live:
+        live = await self._connected()
+        if not self._was_taken:  # a further round is no new call
+            self._check()
+        return live
+
     async def _carry_out(self, params: dict[str, Any], answers: dict[str, Any]) -> Outcome:
         # Only a connected server has surely listed the tool, and said what it wants.
         await self._sender.reach()
@@ -114,6 +124,7 @@ class Call:
                 if number:  # it is only this round that was not sent
                     raise DownstreamLost(self._server, self._tool) from None
                 raise
+            self._was_taken = True
             if is_task(result):
                 return self._outcome(await finish_task(result, self._task_call()))
             kind = result.get("resultType", "complete")
@@ -137,7 +148,7 @@ class Call:
 
     def _task_call(self) -> TaskCall:
         async def request(method: str, params: dict[str, Any]) -> dict[str, Any]:
-            return await self._new_sender().send(method, params, name=params.get("taskId"))
+            return await self._new_sender(self._connected).send(method, params, name=params.get("taskId"))
 
         return TaskCall(
             self._server,

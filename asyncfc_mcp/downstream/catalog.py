@@ -100,8 +100,9 @@ class Catalog:
         Raises:
             ToolHeld: it has changed, and that has to be accepted first.
         """
+        if self._pins.note_use(tool.server, tool.tool):
+            self.refresh()
         self.check(tool)
-        self._pins.note_use(tool.server, tool.tool)
 
     def check(self, tool: CatalogTool) -> None:
         """See that a tool may be sent a call.

@@ -159,6 +159,7 @@ class Connection:
         on_status: OnStatus | None = None,
         input_responses: dict[str, Any] | None = None,
         request_state: str | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> Outcome:
         """Call a tool, waiting for the server while it starts, until its result is complete.
 
@@ -167,7 +168,8 @@ class Connection:
 
         `claims` are said on a modern connection, by default those of the connection; `owner` is what the hooks are told
         while the call is in flight. `on_input` gives what the server asks of the user, and the call is sent again with
-        it; `input_responses` and `request_state` continue a call that asked somebody else.
+        it; `input_responses` and `request_state` continue a call that asked somebody else. `check` is called when the
+        server is connected and has listed its tools, right before it is sent; it may raise a DownstreamError.
 
         Raises:
             DownstreamUnavailable: It was not connected in time; the call was not sent.
@@ -187,6 +189,7 @@ class Connection:
             on_status=on_status,
             book=self._book,
             must_be_task=partial(self._must_be_task, tool),
+            check=check,
             max_result_bytes=self._max_result_bytes,
         )
         with self._in_use():

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -28,6 +26,7 @@ from asyncfc_mcp.config.models import ServerEntry
 from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.exchange import Exchange
 from asyncfc_mcp.downstream.handshake import is_closed
+from asyncfc_mcp.downstream.private_file import replace_file
 from asyncfc_mcp.downstream.sending import RawRequest, Unread
 
 log = structlog.get_logger(__name__)
@@ -231,11 +230,7 @@ class KeptListing:
         path = self.path(claims)
         try:
             content = json.dumps({"schema": _SCHEMA_VERSION, **asdict(listing)}).encode()
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(temporary).replace(path)
+            replace_file(path, content)
         except (OSError, ValueError, RecursionError) as error:
             log.warning("list_not_kept", server=self._server, path=str(path), fault=type(error).__name__)
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +19,8 @@ import structlog
 
 from asyncfc_mcp.config.models import ServerEntry, StdioEntry
 from asyncfc_mcp.downstream.claims import Claims
-from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.downstream.outcome import DownstreamError
+from asyncfc_mcp.downstream.private_file import replace_file
 
 FOLDER = "pins"
 _FIELDS = ("title", "description", "inputSchema", "outputSchema", "annotations")
@@ -52,7 +52,7 @@ class ChangedTool:
         return ", ".join(names[:_MOST_NAMED]) + more
 
 
-class ToolHeld(GatewayError):
+class ToolHeld(DownstreamError):
     """A tool has changed after its first use, and calls of such tools are held."""
 
     def __init__(self, changed: ChangedTool) -> None:
@@ -104,15 +104,16 @@ class Pins:
             self._taken(entry.key, tool, pins[tool["name"]]) if tool["name"] in pins else tool for tool in tools
         )
 
-    def note_use(self, server: str, tool: dict[str, Any]) -> None:
-        """A tool is about to be called, with what the client was shown of it."""
+    def note_use(self, server: str, tool: dict[str, Any]) -> bool:
+        """A tool is about to be called, with what the client was shown of it; whether it was something else before."""
         place = self._places.get(server)
         if place is None or tool["name"] in self._pins[place]:
-            return
-        pinned = self._read(self._path(place, tool["name"], _PINNED))  # by another gateway, a moment ago
+            return False
+        pinned = self._read(self._path(place, tool["name"], _PINNED))  # by another gateway that runs beside this one
         definition = self._pins[place][tool["name"]] = pinned or _definition(tool)
         if pinned is None:
             self._keep(place, server, tool["name"], definition, _PINNED)
+        return definition != _definition(tool)
 
     def check(self, server: str, tool: str) -> None:
         """See that a tool may be called.
@@ -206,7 +207,8 @@ class Pins:
 
     def _drop(self, path: Path | None) -> None:
         if path is not None:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a change that was taken back is then still shown; the list must not go with it
+                path.unlink(missing_ok=True)
 
 
 def changed_tools(state_folder: Path, server: str | None = None, tool: str | None = None) -> list[ChangedTool]:
@@ -247,12 +249,7 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 
 def _save(path: Path, kept: dict[str, Any]) -> None:
-    content = json.dumps({"schema": _SCHEMA_VERSION, **kept}, indent=1).encode()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    Path(temporary).replace(path)
+    replace_file(path, json.dumps({"schema": _SCHEMA_VERSION, **kept}, indent=1).encode())
 
 
 def _place(entry: ServerEntry) -> str:

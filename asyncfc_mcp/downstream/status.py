@@ -28,7 +28,7 @@ class ServerStatus:
     message: str | None = None
     """Why it is not ready."""
     attempts: int = 0
-    """Attempts that ended since it last was up for a while."""
+    """Attempts that failed since it last was up for a while, where another one may help."""
     retry_in_s: float | None = None
     """How long until the next attempt; of one that was given up, until a call may bring one about."""
     fails_fast: bool = False

@@ -148,7 +148,7 @@ class Supervisor:
 
     @property
     def attempts(self) -> int:
-        """Attempts that ended since it last was up for a while."""
+        """Attempts that failed since it last was up for a while, where another one may help."""
         return self._breaker.failures
 
     @property

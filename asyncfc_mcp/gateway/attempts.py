@@ -8,6 +8,7 @@ import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable, Outcome
+from asyncfc_mcp.downstream.pins import ToolHeld
 from asyncfc_mcp.downstream.retrying import delay_s
 
 MOST_ATTEMPTS = 3
@@ -30,7 +31,7 @@ async def call_repeatedly(call: Callable[[], Awaitable[Outcome]], may_repeat: Ca
         except DownstreamLost as error:
             lost = error
             raise
-        except DownstreamUnavailable:
+        except (DownstreamUnavailable, ToolHeld):
             if lost is None:
                 raise
             # "The call was not sent" holds for this attempt alone.

@@ -21,6 +21,8 @@ from typing import Any
 import anyio
 import structlog
 
+from asyncfc_mcp.config.private_folders import make_private_folders
+
 FILE_NAME = "audit.jsonl"
 MOST_BYTES = 10 * 2**20
 MOST_MOVED_ASIDE = 2
@@ -67,7 +69,7 @@ class AuditLog:
 
     def _append(self, lines: bytes) -> None:
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folders(self.path.parent)
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 # one write: the system puts it at the end as a whole, whoever else writes there

@@ -203,6 +203,7 @@ class Delivery:
             # one whose token could not be kept is not known to its client, and what is told must be durable
             and future.is_out
             and future.is_safe.is_set()
+            and future.unkept is None
         ]
         if self._piggyback == "off" or not finished:
             return None

@@ -46,9 +46,11 @@ class Explanations:
     def _tokens_of(self, blockers: Sequence[Blocker], caller: Caller, *, wrote_them: bool) -> dict[str, str]:
         """What the caller may call each blocker: a stranger's token would give its value away."""
         tokens: dict[str, str] = {}
+        # a call may be behind the same one both for its value and for a label
+        written = {one.future for one in blockers if one.is_data} if wrote_them else set[str | None]()
         for one in blockers:
             if one.future is not None:
                 blocker = self._table.by_identity(one.future)
-                is_known = caller.may_name(blocker.caller) or (wrote_them and one.is_data)
+                is_known = caller.may_name(blocker.caller) or one.future in written
                 tokens[one.future] = blocker.token if is_known else wording.SOMEBODY_ELSES
         return tokens

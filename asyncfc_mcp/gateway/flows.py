@@ -24,6 +24,7 @@ from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.imitations import one_line
 from asyncfc_mcp.gateway.reporting import nameable, scope_in_logs
+from asyncfc_mcp.gateway.requester import ClientGone
 
 AskUser = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Puts one `{"method": …, "params": …}` of the wire to the user; the raw result, or InputRefused."""
@@ -37,6 +38,7 @@ QUESTION = "asyncfc-flow"
 """The key of our question among those that a client is shown."""
 _ANSWER = "decision"
 _LONGEST_ARGUMENT = 120
+_LONGEST_NAME = 64
 
 log = structlog.get_logger()
 
@@ -65,8 +67,8 @@ class Target:
     future: Future | None = None
 
     def __str__(self) -> str:
-        """In words."""
-        return f"{self.server}: {self.name}"
+        """In words; a name is its server's, which must not write into the question whether it may have something."""
+        return f"{self.server}: {one_line(self.name, _LONGEST_NAME)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Flows:
         """
         if passage.asked:
             answer = await self._ask(passage, ask)
-            if answer is not None:
+            if answer is not None and passage.asked:  # else another call's answer came in the same moment
                 self.take(passage, answer)
         await self.record(passage)
 
@@ -197,15 +199,17 @@ class Flows:
     async def _ask(self, passage: Passage, ask: AskUser) -> Mapping[str, Any] | None:
         """The user's answer; None when another call's answer has allowed the same meanwhile."""
         answer: Mapping[str, Any] | None = None
-        refusal: InputRefused | None = None
+        refusal: object = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._until_remembered, passage, tasks.cancel_scope)
             try:
                 answer = await ask(passage.question)
             except InputRefused as error:
                 refusal = error
+            except ClientGone:
+                refusal = "its client has gone"
             tasks.cancel_scope.cancel()
-        if refusal is not None:
+        if refusal is not None and passage.asked:
             why = f"the user has to be asked, and {refusal}"
             self._refuse(passage, passage.asked[0], "not answered", why)
         return answer

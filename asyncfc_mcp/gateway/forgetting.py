@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 import structlog
@@ -19,6 +19,8 @@ from asyncfc_mcp.store.base import FutureStore, StoreFault
 
 SWEEP_S = 30.0
 """How often expired futures are looked for."""
+CATCH_UP_S = 1.0
+"""How often what the store could not take is offered to it again; until then nobody is told of it."""
 SHOWN_S = 60.0
 """How long a settled call waits for a client that was shown a question and has not come back."""
 
@@ -58,7 +60,7 @@ class Forgetter:
     def is_full(self) -> bool:
         """Whether settled futures take up too much memory, and none of them may go."""
         is_over = self._values.excess_bytes > 0 or self._excess_futures > 0
-        return is_over and not self._values.can_spill and not self._seen()
+        return is_over and not self._values.can_spill and next(self._seen(), None) is None
 
     @property
     def _excess_futures(self) -> int:
@@ -78,7 +80,8 @@ class Forgetter:
     async def run(self) -> None:
         """Look for what can be forgotten, until cancelled."""
         while True:
-            await anyio.sleep(min(SWEEP_S, self._ttl_s))
+            with anyio.move_on_after(min(SWEEP_S, self._ttl_s)):
+                await self._catch_up()
             try:
                 await self.sweep()
             except StoreFault as fault:
@@ -86,26 +89,45 @@ class Forgetter:
             except Exception:  # one sweep that breaks must not end the gateway
                 log.exception("sweep_broke")
 
+    async def _catch_up(self) -> None:
+        """See that the store gets soon what it could not take, until cancelled."""
+        while True:
+            await self._keeper.has_unwritten.wait()
+            await anyio.sleep(CATCH_UP_S)
+            with anyio.CancelScope(shield=True):
+                await self._keeper.write_unwritten()
+
     async def sweep(self) -> None:
         """Look once.
 
         Raises:
             StoreFault: the store cannot do its part now; the next time it may.
         """
-        now = time.monotonic()
         self._delivery.drop_idle_scopes()
+        fault: StoreFault | None = None
+        # each by itself: what the store refuses in one must not keep the others from being done
+        for part in (self._forget_what_may_go, self._keeper.catch_up, self._delete_expired, self._adopt):
+            try:
+                await part()
+            except StoreFault as new:
+                fault = fault or new
+        if fault is not None:
+            raise fault
+
+    async def _forget_what_may_go(self) -> None:
+        now = time.monotonic()
         expired = [one for one in self._table if one.has_expired(now - self._ttl_s, now - SHOWN_S)]
-        for future in self._too_many() + expired:
-            if self._table.holds(future.call.future):
-                self._forget(future)
-                await self._keeper.forget(future)
+        going = {one.call.future: one for one in self._too_many() + expired}
+        for future in going.values():
+            self._forget(future)
         for future in self._values.too_many:
             if future.record.is_forgettable:
                 self._forget(future)  # here, and not in the store
-        await self._keeper.catch_up()
-        await self._values.hold_on_to(self._pinned_beyond_their_time(now))
+        await self._keeper.forget(going.values())
+
+    async def _delete_expired(self) -> None:
+        await self._values.hold_on_to(self._pinned_beyond_their_time(time.monotonic()))
         await self._store.delete_expired(time.time())
-        await self._adopt()
 
     def _pinned_beyond_their_time(self, now: float) -> list[Future]:
         """Those that the store is about to delete, and that pending calls refer to."""
@@ -126,8 +148,8 @@ class Forgetter:
             excess_futures -= 1
         return going
 
-    def _seen(self) -> list[Future]:
-        return [one for one in self._table if one.record.is_told and one.record.is_forgettable]
+    def _seen(self) -> Iterator[Future]:
+        return (one for one in self._table if one.record.is_told and one.record.is_forgettable)
 
 
 def _settled_before(future: Future, moment: float) -> bool:

@@ -20,6 +20,7 @@ from asyncfc_mcp.downstream.outcome import Outcome, RpcError
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.validation import wraps_result
+from asyncfc_mcp.store.base import StoreFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Future:
     key: str | None = None
     """A hash of the client's own key of the call, under which a repeated call finds it."""
     digest: str | None = None
-    """Of the tool and the arguments of a call with a key."""
+    """Of the tool and the arguments of a call with a key; None where the store was not to keep it."""
     is_recalled: bool = False
     """Whether it had settled elsewhere, most often in an earlier process, and was read from the store."""
     resumptions: int = 0
@@ -107,6 +108,8 @@ class Future:
     settled: anyio.Event = field(default_factory=anyio.Event)
     is_safe: anyio.Event = field(default_factory=anyio.Event)
     """Set once the store has how it settled, if a client may ask again, or was found unable to take it."""
+    unkept: StoreFault | None = None
+    """Why the store could not take how it settled; nobody is told that until it could."""
     cancel_requested: anyio.Event = field(default_factory=anyio.Event)
     work: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     """Around the downstream request; once it was given up, its deadline is the end of the wait for a late answer."""
@@ -126,9 +129,14 @@ class Future:
         return self.key is not None
 
     @property
+    def has_known_token(self) -> bool:
+        """Whether its client holds its token, which it may have named itself."""
+        return self.is_out or self.is_named
+
+    @property
     def is_known(self) -> bool:
-        """Whether its client holds its token, its name or its key."""
-        return self.is_out or self.is_named or self.is_keyed
+        """Whether its client can ask for it: by its token, or by sending the call again under its key."""
+        return self.has_known_token or self.is_keyed
 
     @property
     def policy(self) -> ToolPolicy:

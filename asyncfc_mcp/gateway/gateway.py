@@ -211,8 +211,7 @@ class Gateway:
                 await self._take_up_what_was_left()
                 task_status.started()
         finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
-                await self._store.close()
+            await self._store.close()
 
     async def sweep(self) -> None:
         """Forget what may be forgotten, and do what the store could not do before; it is done every half minute.
@@ -228,6 +227,8 @@ class Gateway:
             await self._recovery.adopt()
         except StoreFault as fault:
             log.warning("calls_not_taken_up", why=str(fault))
+        except Exception:  # a store that breaks this must not keep the gateway from starting
+            log.exception("taking_up_broke")
 
     # Calls
 
@@ -302,10 +303,6 @@ class Gateway:
         """
         unknown = self._recalling.unknown(caller, {"sources": list(sources)})
         await self._recalling.recall(caller, tuple(one for one in unknown if names or is_minted(one)))
-
-    async def recall_keyed(self, caller: Caller, key: str) -> Future | None:
-        """The future of an earlier process that a call under this key became; see `Recalling.recall_keyed`."""
-        return await self._recalling.recall_keyed(caller, key)
 
     def get(self, caller: Caller, token: str) -> Future:
         """The future under a token.

@@ -13,7 +13,7 @@ QUOTE = "> "
 """What a line gets in front that looks like one of ours; everything else stays as it is."""
 
 _LOOKED_AT = 600
-"""Characters of a line, spaces in front of it not counted: our own lines say what they are in fewer."""
+"""Characters of a line that can be seen, runs of spaces as one: our own lines say what they are in fewer."""
 _ANSI = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-Z\\^-~]|\x9b[0-?]*[ -/]*[@-~]"
 _UNSEEN = (
     r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"  # control characters but for those that end a line or are a tab
@@ -35,6 +35,12 @@ _OURS_PLAIN = re.compile(
 )
 """Finds at least what `_OURS` does, in text that has nothing odd in it."""
 
+_CANDIDATE = re.compile(r"fut_|earlier\s+calls|-{2}\s*end\s+[0-9a-f]{4}")
+"""Finds at least what `_OURS` does, in text as it is read."""
+_NEEDED = frozenset("fut_earlicsnd-0123456789b ")
+MOST_READ_CHARACTERS = 1_000_000
+"""Odd text is read line by line up to this size; a longer one that may imitate us is quoted throughout."""
+
 _ALIKE = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2500\u2501\ufe58", "-") | {"\u2550": "="}
 )
@@ -54,9 +60,12 @@ _OUR_FIRST = frozenset("-[=f")
 
 def disarmed(text: str) -> str:
     """The text, each line of which that looks like the gateway's own is quoted; text that has none is the same."""
-    if not _may_imitate(text):
+    is_odd = not text.isascii() or _ODD.search(text) is not None
+    if not (_may_imitate_oddly(text) if is_odd else _may_imitate_plainly(text)):
         return text
-    return "".join(f"{QUOTE}{line}" if _imitates(line) else line for line in text.splitlines(keepends=True))
+    is_all_quoted = is_odd and len(text) > MOST_READ_CHARACTERS
+    lines = text.splitlines(keepends=True)
+    return "".join(f"{QUOTE}{line}" if is_all_quoted or _imitates(line) else line for line in lines)
 
 
 def cleaned(text: str) -> str:
@@ -70,20 +79,32 @@ def one_line(text: str, most_characters: int) -> str:
     return line if len(line) <= most_characters else f"{line[:most_characters]}…"
 
 
-def _may_imitate(text: str) -> bool:
+def _may_imitate_plainly(text: str) -> bool:
     """Cheap, and false for nearly every text, however long."""
-    if not text.isascii() or _ODD.search(text):
-        return True
     # `in` is so much faster than a pattern that it is asked first
     return ("--" in text or "fut_" in text.lower()) and _OURS_PLAIN.search(text) is not None
+
+
+def _may_imitate_oddly(text: str) -> bool:
+    """The same for text with characters that nobody sees, or that look like others."""
+    if "\x1b" in text or "\x9b" in text:
+        text = _TO_SEE_THROUGH.sub("", text)
+    read = {character: "" if _TO_SEE_THROUGH.match(character) else _as_read(character) for character in set(text)}
+    odd = {ord(one): as_read for one, as_read in read.items() if one.lower() != as_read}
+    if any(not as_read or not _NEEDED.isdisjoint(as_read) for as_read in odd.values()):
+        text = text.translate(odd)
+    return _CANDIDATE.search(text.lower()) is not None
 
 
 def _imitates(line: str) -> bool:
     begins = _FIRST_SEEN.match(line)
     if begins is None or _as_read(begins["first"])[:1] not in _OUR_FIRST:
         return False
-    seen = _TO_SEE_THROUGH.sub("", line[begins.start("first") :][: 64 * _LOOKED_AT])[:_LOOKED_AT]
-    return _OURS.match(" ".join(_as_read(seen).split())) is not None
+    raw = line[begins.start("first") :][: 64 * _LOOKED_AT]
+    seen = " ".join(_TO_SEE_THROUGH.sub("", raw).split())[:_LOOKED_AT]
+    # so much that cannot be seen is there to push something out of what is looked at
+    is_stuffed = len(seen) < _LOOKED_AT and len(raw) == 64 * _LOOKED_AT
+    return is_stuffed or _OURS.match(" ".join(_as_read(seen).split())) is not None
 
 
 def _as_read(text: str) -> str:

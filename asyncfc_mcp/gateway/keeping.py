@@ -7,10 +7,13 @@ settles.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import structlog
 
 from asyncfc_mcp.core.future import FutureState
@@ -19,6 +22,11 @@ from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.kept_call import write_call
 from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.store.base import FutureStore, StoredFuture, StoreFault
+from asyncfc_mcp.store.faults import LimitReached
+
+MOST_TOLD = 20_000
+"""Futures whose clients have seen how they settled, and the store does not know: the oldest are let go, since it is
+only good for which values go first when there is no room."""
 
 log = structlog.get_logger()
 
@@ -29,7 +37,7 @@ class NotKept(GatewayError):
     def __init__(self, tool: str, fault: StoreFault, *, has_started: bool) -> None:
         risk = "It had started and is asked to stop; it may have taken effect." if has_started else "It never started."
         super().__init__(
-            f"{tool} cannot be answered with a token, since the store cannot keep it: {fault} {risk} A call whose "
+            f"{tool} cannot be answered with a token, since the store cannot keep it: {fault}. {risk} A call whose "
             "value is waited for needs no store: with _wait_s it can be."
         )
         self.tool = tool
@@ -41,6 +49,17 @@ class NotSent(GatewayError):
     def __init__(self, tool: str, fault: StoreFault) -> None:
         super().__init__(f"{tool} was not sent to its server, since the store cannot keep that it runs: {fault}")
         self.tool = tool
+
+
+class NotKeptYet(StoreFault):
+    """A future that has settled, which nobody is told before the store has it: a restart would undo it."""
+
+    def __init__(self, future: Future, fault: StoreFault) -> None:
+        super().__init__(
+            f"{future.token} ({future.tool_name}) has settled, and how cannot be stored: {fault}. Once it is stored, "
+            "it can be read with this token; the call need not be sent again."
+        )
+        self.token = future.token
 
 
 class Keeper:
@@ -58,8 +77,10 @@ class Keeper:
         self._fingerprints = fingerprints
         self._unwritten: dict[str, Future] = {}
         """Settled futures that the store could not take."""
-        self._told: list[str] = []
+        self._told: deque[str] = deque(maxlen=MOST_TOLD)
         """Futures whose clients have seen how they settled since the store was last told."""
+        self.has_unwritten = anyio.Event()
+        """Set while there are any."""
         self.on_settled_kept: Callable[[Future], None] | None = None
         """Hears of each settled future that the store has."""
 
@@ -72,11 +93,24 @@ class Keeper:
         was_out, future.is_out = future.is_out, True
         try:
             await self._put(future)
+            # a write may not notice that its request has ended meanwhile; without an answer the token is nobody's
+            await anyio.lowlevel.checkpoint_if_cancelled()
         except BaseException as fault:
             future.is_out = was_out
             if isinstance(fault, StoreFault):
                 raise NotKept(future.tool_name, fault, has_started=_has_started(future)) from fault
+            await self._take_back(future)
             raise
+
+    async def _take_back(self, future: Future) -> None:
+        """Drop the row of a call whose request ended while it was written: nobody knows of it, so nobody settles it."""
+        if future.is_known:
+            return
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._store.delete(future.call.future)
+            except StoreFault as fault:
+                log.warning("row_not_taken_back", token=nameable(future), tool=future.tool_name, why=str(fault))
 
     async def keep_if_known(self, future: Future) -> None:
         """Make the future as it is now durable, if a client knows of it.
@@ -102,22 +136,33 @@ class Keeper:
         """Make durable how the future settled, if a client knows of it; what fails now is tried again later."""
         try:
             if future.is_known:
-                await self._put(future)
+                await self._put_settled(future)
         except StoreFault as fault:
             self._unwritten[future.call.future] = future
+            self.has_unwritten.set()
+            future.unkept = fault
             log.warning("future_not_stored", token=nameable(future), tool=future.tool_name, why=str(fault))
         finally:
             future.is_safe.set()
 
-    async def catch_up(self) -> None:
-        """Write what the store could not take before, and what clients have been told since."""
+    async def write_unwritten(self) -> StoreFault | None:
+        """Write what the store could not take before; why it still cannot."""
         for future in list(self._unwritten.values()):
             try:
-                await self._put(future)
+                await self._put_settled(future)
             except StoreFault as fault:
-                log.warning("store_still_fails", waiting=len(self._unwritten), why=str(fault))
-                return
-        told, self._told = self._told, []
+                return fault
+        if not self._unwritten:
+            self.has_unwritten = anyio.Event()
+        return None
+
+    async def catch_up(self) -> None:
+        """Write what the store could not take before, and what clients have been told since."""
+        if (fault := await self.write_unwritten()) is not None:
+            log.warning("store_still_fails", waiting=len(self._unwritten), why=str(fault))
+            return
+        told = list(self._told)
+        self._told.clear()
         try:
             if told:
                 await self._store.mark_told(told)
@@ -129,11 +174,28 @@ class Keeper:
         if future.is_known and self._store.outlives:
             self._told.append(future.call.future)
 
-    async def forget(self, future: Future) -> None:
-        """Its time is over."""
-        self._unwritten.pop(future.call.future, None)
-        if future.is_known:
-            await self._store.delete(future.call.future)
+    async def forget(self, futures: Iterable[Future]) -> None:
+        """Their time is over.
+
+        Raises:
+            StoreFault: the store still has some of them, until it deletes what has expired.
+        """
+        known: list[str] = []
+        for future in futures:
+            self._unwritten.pop(future.call.future, None)
+            if future.is_known:
+                known.append(future.call.future)
+        for identity in known:
+            await self._store.delete(identity)
+
+    async def _put_settled(self, future: Future) -> None:
+        try:
+            await self._put(future)
+        except LimitReached as fault:
+            # a value that will never fit is told as long as memory has it, and that it was there is durable
+            await self._store.put(replace(self._row(future), result=None, late=None))
+            self._note_written(future)
+            log.warning("value_not_stored", token=nameable(future), tool=future.tool_name, why=str(fault))
 
     async def _put(self, future: Future) -> None:
         is_settled = future.record.is_settled
@@ -142,9 +204,13 @@ class Keeper:
             row = replace(row, result=kept.result)
         await self._store.put(row)
         if is_settled:
-            self._unwritten.pop(future.call.future, None)
+            self._note_written(future)
             if self.on_settled_kept is not None:
                 self.on_settled_kept(future)
+
+    def _note_written(self, future: Future) -> None:
+        self._unwritten.pop(future.call.future, None)
+        future.unkept = None
 
     def _row(self, future: Future) -> StoredFuture:
         record = future.record

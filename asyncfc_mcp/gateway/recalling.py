@@ -5,6 +5,7 @@ What is recalled has settled; it is attached to nothing, orders nothing, and can
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 from asyncfc_mcp.core.events import Call, Recalled
 from asyncfc_mcp.core.future import SETTLED, Failure, FailureReason, FutureState
 from asyncfc_mcp.core.reference import token_shapes
-from asyncfc_mcp.core.token import is_unguessable, normalise
+from asyncfc_mcp.core.token import is_unguessable, mint, normalise, slug_of
 from asyncfc_mcp.downstream.outcome import Outcome
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
@@ -24,6 +25,7 @@ from asyncfc_mcp.gateway.table import FutureTable
 from asyncfc_mcp.gateway.values import Values
 from asyncfc_mcp.store.base import FutureStore, StoredFuture
 
+_MINTED_BITS = 128
 MOST_LOOKED_UP = 256
 """Words of one request that are looked up: a text may be full of what looks like tokens."""
 
@@ -63,7 +65,7 @@ class Recalling:
             return ()
         shapes = (normalise(shape) for shape in token_shapes(arguments))
         tokens = dict.fromkeys(token for token in shapes if token is not None)
-        return tuple(token for token in tokens if self._table.find(caller, token) is None)[:MOST_LOOKED_UP]
+        return tuple(token for token in tokens if not self._has_meant(caller, token))[:MOST_LOOKED_UP]
 
     async def recall(self, caller: Caller, tokens: tuple[str, ...]) -> None:
         """Make known what the store has under these tokens, for the caller to see.
@@ -73,9 +75,10 @@ class Recalling:
             StoreFault: the store cannot say.
         """
         for token in tokens:
-            if self._table.find(caller, token) is None:
-                row = await self._store.find(caller.principal, token)
-                await self._make_known(caller, row, token)
+            if not self._has_meant(caller, token):
+                row = await self._store.find(caller.principal, token, caller.scope)
+                if row is not None and self._comes_first(caller, row, token):
+                    await self._make_known(caller, row, token)
 
     async def recall_keyed(self, caller: Caller, key: str) -> Future | None:
         """The future that a call with this key has become in an earlier process, made known.
@@ -85,11 +88,14 @@ class Recalling:
             StoreFault: the store cannot say.
         """
         row = await self._store.find_keyed(caller.principal, key) if self._store.outlives else None
-        kept = read_call(row) if row is not None else None
-        if row is None or kept is None or kept.future is None or kept.token is None:
+        if row is None:
             return None
-        await self._make_known(caller, row, kept.token, kept.future)
-        return self._table.known(kept.future)
+        kept = read_call(row) or UNWRITTEN
+        identity = kept.future or row.future
+        # of a token that was not stored there is a hash alone, so the call is told under another one
+        token = kept.token or mint(slug_of(row.tool), secrets.randbits(_MINTED_BITS), _MINTED_BITS)
+        await self._make_known(caller, row, token, identity)
+        return self._table.known(identity)
 
     async def by_identity(self, caller: Caller, identity: str, token: str) -> Future | None:
         """The settled future of that identity, made known; None when there is none."""
@@ -110,7 +116,8 @@ class Recalling:
             if self._is_known(caller, token, identity):
                 return
             # it may have settled meanwhile
-            row = await (self._store.get(identity) if identity else self._store.find(caller.principal, token))
+            look_up = self._store.get(identity) if identity else self._store.find(caller.principal, token, caller.scope)
+            row = await look_up
         if row is None or not _is_visible(caller, row, token) or self._is_known(caller, token, identity):
             return
         if row.state not in SETTLED:
@@ -120,7 +127,19 @@ class Recalling:
     def _is_known(self, caller: Caller, token: str, identity: str | None) -> bool:
         if identity is not None:
             return self._table.holds(identity)
-        return self._table.find(caller, token) is not None
+        return self._has_meant(caller, token)
+
+    def _comes_first(self, caller: Caller, row: StoredFuture, token: str) -> bool:
+        """Whether the row is rather meant than what the table has for the caller under that token."""
+        found = self._table.find(caller, token)
+        if found is None or row.scope == caller.scope:
+            return True
+        return found.is_recalled and row.created_at > found.created_at
+
+    def _has_meant(self, caller: Caller, token: str) -> bool:
+        """Whether what the table has under a token is what the caller means: a name means one's own scope first."""
+        found = self._table.find(caller, token)
+        return found is not None and (not found.is_named or found.caller.scope == caller.scope)
 
     def _enter(self, caller: Caller, row: StoredFuture, token: str, identity: str | None) -> Future:
         kept = read_call(row) or UNWRITTEN

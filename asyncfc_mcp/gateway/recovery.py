@@ -7,7 +7,7 @@ again, unless their tool may be repeated; those that had not run in their turn, 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -24,7 +24,8 @@ from asyncfc_mcp.gateway.kept_call import KeptCall, Work, fingerprint, read_call
 from asyncfc_mcp.gateway.recalling import Recalling
 from asyncfc_mcp.gateway.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
-from asyncfc_mcp.store.base import FutureStore, StoredFuture
+from asyncfc_mcp.store.base import FutureStore, StoredFuture, StoreFault
+from asyncfc_mcp.store.codec import identity_digest
 
 MOST_RESUMPTIONS = 3
 """A call that so many processes have not survived is not taken up by one more."""
@@ -98,20 +99,30 @@ class Recovery:
         rows = self._handed_over = [*self._handed_over, *await self._store.adopt()]
         if not rows:
             return
-        orphans: list[Orphan] = []
-        for row in rows:
-            orphan = _read(row)
-            if orphan is not None:
-                orphans.append(orphan)
-            else:
-                await self._store.put(self._ended(row))
+        orphans, lost = _read_all(rows)
         taken_up: dict[str, Future] = {}
         for orphan in _needs_first(orphans):
-            taken_up[orphan.identity] = await self._future(orphan, taken_up)
-        self._handed_over = []
-        self._replay(list(taken_up.values()), {one.identity for one in orphans if one.had_started})
+            try:
+                taken_up[orphan.identity] = await self._future(orphan, taken_up)
+            except StoreFault:
+                raise
+            except Exception as error:  # noqa: BLE001 - one odd row must not end this start, and each later one
+                _log_odd(orphan.row, error)
+                lost.append(orphan.row)
+        self._handed_over = lost
+        started = {one.identity for one in orphans if one.had_started}
+        by_identity = {one.identity: one.row for one in orphans}
+        for future in taken_up.values():
+            try:
+                self._replay(future, had_started=future.call.future in started)
+            except Exception as error:  # noqa: BLE001 - likewise
+                _log_odd(by_identity[future.call.future], error)
+                lost.append(by_identity[future.call.future])
         runs = sum(one.ends_as is None for one in taken_up.values())
         log.info("calls_taken_up", calls=len(rows), to_run=runs)
+        while lost:
+            await self._store.put(self._ended(lost[0]))
+            del lost[0]
 
     async def tool_of(self, future: Future) -> CatalogTool | Failure:
         """The tool that a resumed call is sent to now, or why it is not."""
@@ -125,14 +136,17 @@ class Recovery:
             return _not_started(f"{future.tool_name} is not offered any more")
         return tool
 
-    def _replay(self, futures: Sequence[Future], started: Collection[str]) -> None:
-        """Send them all through the scheduler before anything else happens, so that none comes before its turn."""
-        for future in futures:
-            identity, now = future.call.future, time.monotonic()
-            self._table.add(future)
-            self._runner.send(Submitted(future.call, now, had_started=identity in started))
-            leaves_token = future.is_known and not future.caller.is_among_strangers
-            self._runner.send(Answered(identity, now, with_token=leaves_token))
+    def _replay(self, future: Future, *, had_started: bool) -> None:
+        """Send it through the scheduler; without an await between two of them, none comes before its turn."""
+        identity, now = future.call.future, time.monotonic()
+        self._table.add(future)
+        try:
+            self._runner.send(Submitted(future.call, now, had_started=had_started))
+        except Exception:
+            self._table.remove(future)
+            raise
+        leaves_token = future.is_known and not future.caller.is_among_strangers
+        self._runner.send(Answered(identity, now, with_token=leaves_token))
 
     async def _future(self, orphan: Orphan, taken_up: Mapping[str, Future]) -> Future:
         row, work = orphan.row, orphan.work
@@ -207,9 +221,32 @@ class Recovery:
         return replace(row, state=FutureState.FAILED, failure=failure, **ended)
 
 
+def _read_all(rows: Iterable[StoredFuture]) -> tuple[list[Orphan], list[StoredFuture]]:
+    """What can be gone on with, and the rest."""
+    orphans: list[Orphan] = []
+    lost: list[StoredFuture] = []
+    for row in rows:
+        try:
+            orphan = _read(row)
+        except Exception as error:  # noqa: BLE001 - another process wrote it, maybe one of another version
+            _log_odd(row, error)
+            orphan = None
+        if orphan is not None:
+            orphans.append(orphan)
+        else:
+            lost.append(row)
+    return orphans, lost
+
+
+def _log_odd(row: StoredFuture, error: Exception) -> None:
+    log.warning("call_not_taken_up", server=row.server, tool=row.tool, kind=type(error).__name__)
+
+
 def _read(row: StoredFuture) -> Orphan | None:
     kept = read_call(row)
     if kept is None or kept.work is None or kept.future is None or kept.token is None:
+        return None
+    if identity_digest(kept.future) != identity_digest(row.future):  # what settles would be another row
         return None
     return Orphan(row, kept, kept.work, kept.future, kept.token)
 

@@ -41,6 +41,7 @@ from asyncfc_mcp.gateway.preparation import Preparation
 from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.gateway.table import FutureTable
 from asyncfc_mcp.gateway.values import Values
+from asyncfc_mcp.store.base import StoreFault
 
 _LONGEST_MESSAGE = 2_000
 
@@ -256,8 +257,12 @@ class Runner:
         async def note_progress(progress: float, total: float | None, message: str | None) -> None:
             await self._note_progress(future, Progress(progress, total, message))
 
-        async def call() -> Outcome:
+        def admit() -> None:
+            # the server may have come up with other tools than those that were known as its turn came
+            self._pool.catalog.check(future.tool)
             self._sent.add(future.call.future)
+
+        async def call() -> Outcome:
             return await connection.call_tool(
                 future.policy.tool,
                 arguments,
@@ -269,6 +274,7 @@ class Runner:
                 on_input=partial(self._ask_user, future),
                 on_status=partial(self._note_status, future),
                 input_responses=future.request.input_responses,
+                check=admit,
             )
 
         def may_repeat() -> bool:
@@ -291,7 +297,11 @@ class Runner:
             await listener.progress(progress.done, progress.total, progress.message)
 
     def _time_out(self, future: Future) -> None:
-        message = f"it ran longer than {future.policy.timeout_s:g} s; it may still take effect"
+        limit = f"{future.policy.timeout_s:g} s"
+        if future.call.future in self._sent:
+            message = f"it ran longer than {limit}; it may still take effect"
+        else:
+            message = f"it could not be sent within {limit} of its turn; it has not taken effect"
         failure = Failure(FailureReason.TIMED_OUT, message)
         self.send(Finished(future.call.future, time.monotonic(), failure, has_ended=False))
 
@@ -316,6 +326,7 @@ _REASONS: Mapping[type[GatewayError], FailureReason] = {
     FlowDenied: FailureReason.FLOW_DENIED,
     ToolHeld: FailureReason.NOT_STARTED,
     NotSent: FailureReason.NOT_STARTED,
+    StoreFault: FailureReason.NOT_STARTED,  # a value that it needs cannot be had, or not yet
     DownstreamLost: FailureReason.OUTCOME_UNKNOWN,
     RpcError: FailureReason.RPC_ERROR,
     DownstreamUnavailable: FailureReason.UNAVAILABLE,

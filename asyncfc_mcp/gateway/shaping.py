@@ -13,6 +13,9 @@ from asyncfc_mcp.gateway.imitations import disarmed
 OWN_META = "asyncfc/"
 """How the keys begin under which the gateway itself says things in `_meta`; no server may."""
 
+_SAID_IN = ("text", "name", "title", "description")
+"""Where a block has words for a model: links to resources have them in more places than one."""
+
 Block = dict[str, Any]
 """A content block of a tool result, as on the wire."""
 
@@ -61,9 +64,9 @@ def without_own_meta(holder: dict[str, Any]) -> dict[str, Any]:
 
 def _harmless_block(block: Block) -> Block:
     shown = without_own_meta(block)
-    text = shown.get("text")
-    if isinstance(text, str) and (said := disarmed(text)) != text:
-        return {**shown, "text": said}
+    said = {name: disarmed(text) for name in _SAID_IN if isinstance(text := shown.get(name), str)}
+    if any(text != shown[name] for name, text in said.items()):
+        shown = {**shown, **said}
     resource = shown.get("resource")
     if isinstance(resource, dict):
         inner = _harmless_block(cast("Block", resource))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.reference import clip
@@ -13,6 +13,7 @@ from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 
 _MOST_SHOWN = 10
+_Name = TypeVar("_Name", str, tuple[str, str])
 
 
 class UnknownToken(GatewayError):
@@ -49,8 +50,8 @@ class FutureTable:
         self._named: dict[tuple[str, str], Future] = {}
         self._named_by_principal: dict[tuple[str, str], Future] = {}
         self._keyed: dict[tuple[str, str], Future] = {}
-        self._recalled: dict[tuple[str, str], Future] = {}
-        """Named in an earlier process: a name that is given now comes first."""
+        self._recalled: dict[tuple[str, str], dict[str, Future]] = {}
+        """Named in an earlier process, by principal and name, then by scope: a name that is given now comes first."""
 
     def add(self, future: Future) -> None:
         """Enter a future.
@@ -62,7 +63,7 @@ class FutureTable:
         if not future.is_named:
             self._minted[future.token] = future
         elif future.is_recalled or (future.resumptions and (caller.scope, future.token) in self._named):
-            self._recalled[caller.principal, future.token] = future
+            self._recalled.setdefault((caller.principal, future.token), {})[caller.scope] = future
         elif (caller.scope, future.token) in self._named:
             raise NameTaken(future.token, self._named[caller.scope, future.token].record.state)
         else:
@@ -82,8 +83,11 @@ class FutureTable:
             del self._minted[future.token]
             return
         _remove(self._named, (caller.scope, future.token), future)
-        for bearers in (self._named_by_principal, self._recalled):
-            _remove(bearers, (caller.principal, future.token), future)
+        _remove(self._named_by_principal, (caller.principal, future.token), future)
+        recalled = self._recalled.get((caller.principal, future.token), {})
+        _remove(recalled, caller.scope, future)
+        if not recalled:
+            self._recalled.pop((caller.principal, future.token), None)
 
     def holds(self, future: str) -> bool:
         """Whether that identity is in use."""
@@ -125,22 +129,18 @@ class FutureTable:
     def find(self, caller: Caller, token: str) -> Future | None:
         """The future that this caller means by a token, or None when there is none for them to see.
 
-        Names are looked up in the caller's scope first; a known principal finds those of its other scopes too, since
-        some hosts open a session for every call.
+        Names are looked up in the caller's scope first; a known principal finds those of its other scopes too, the
+        newest first, since some hosts open a session for every call.
         """
         minted = self._minted.get(token)
         if minted is not None and minted.caller.principal == caller.principal:
             return minted
-        named = self._named.get((caller.scope, token))
+        recalled = self._recalled.get((caller.principal, token), {})
+        named = self._named.get((caller.scope, token)) or recalled.get(caller.scope)
         if named is None and not caller.is_anonymous:
             named = self._named_by_principal.get((caller.principal, token))
-        return named or self._recalled_for(caller, token)
-
-    def _recalled_for(self, caller: Caller, token: str) -> Future | None:
-        recalled = self._recalled.get((caller.principal, token))
-        if recalled is None or not caller.is_anonymous:
-            return recalled
-        return recalled if caller.may_name(recalled.caller) else None
+        visible = (one for one in recalled.values() if not caller.is_anonymous or caller.may_name(one.caller))
+        return named or max(visible, key=lambda one: one.created_at, default=None)
 
     def get(self, caller: Caller, token: str, argument: str = "") -> Future:
         """The future that this caller means by a token.
@@ -159,7 +159,7 @@ class FutureTable:
         None where nothing tells callers apart.
         """
         for future in self._futures.values():
-            if not future.is_recalled and caller.may_name(future.caller) and (future.is_out or future.is_named):
+            if not future.is_recalled and caller.may_name(future.caller) and future.has_known_token:
                 yield future
 
     def live_tokens(self, caller: Caller) -> list[str]:
@@ -175,7 +175,7 @@ class FutureTable:
         return len(self._futures)
 
 
-def _remove(bearers: dict[tuple[str, str], Future], name: tuple[str, str], future: Future) -> None:
+def _remove(bearers: dict[_Name, Future], name: _Name, future: Future) -> None:
     """Take a name from a future, if it is that one's."""
     if bearers.get(name) is future:
         del bearers[name]

@@ -132,6 +132,8 @@ class Turns:
     def _answer(self, caller: Caller, future: Future) -> None:
         """The answer goes out now: with the value, which the client is told so, or with the token."""
         is_settled = future.record.is_settled
+        if not self._runner.knows(future):
+            return  # a call that came again, of a future that was forgotten while its value was fetched
         # whoever writes next among strangers has not been told of this token, and must not learn of its failure
         leaves_token = not is_settled and not future.caller.is_among_strangers
         self._runner.send(Answered(future.call.future, time.monotonic(), with_token=leaves_token))

@@ -6,36 +6,39 @@ Whoever is about to read values loads them first, which also sees to it that no 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from asyncfc_mcp.core.future import SETTLED, FutureState, Move
 from asyncfc_mcp.core.reference import ArgumentFault
 from asyncfc_mcp.downstream.outcome import Outcome
 from asyncfc_mcp.gateway.future import Future
+from asyncfc_mcp.gateway.keeping import NotKeptYet
 from asyncfc_mcp.gateway.table import FutureTable
 from asyncfc_mcp.store.base import FutureStore, StoredFuture
 
 SMALLEST_SPILLED_BYTES = 4_096
 """Smaller values stay in memory: they are what is attached to answers, and would free little."""
-
-
 MOST_SETTLED = 20_000
 """Settled futures in memory. Where the store keeps their values older ones are read from there again when they are
 asked for; elsewhere the oldest that were told are forgotten early."""
 
 
 class ValueGone(ArgumentFault):
-    """A future has resolved, and its value is nowhere any more."""
+    """Futures have resolved, and their values are nowhere any more."""
 
-    def __init__(self, token: str) -> None:
-        super().__init__(
-            "",
-            f"the value of {token} is not kept any more: values are not stored here (store_values), or the store had "
-            "no room left for the oldest (store_max_mb). That it has resolved is certain; if its call may be made "
-            "once more, send it again.",
-        )
-        self.token = token
+    def __init__(self, tokens: Sequence[str]) -> None:
+        super().__init__("", in_words_gone(tokens[0]))
+        self.tokens = tokens
+
+
+def in_words_gone(token: str) -> str:
+    """What is said in the place of a value that is nowhere any more."""
+    return (
+        f"the value of {token} is not kept any more: values are not stored here (store_values), the store had no "
+        "room left for the oldest (store_max_mb), or it was purged. That it has resolved is certain; if its call may "
+        "be made once more, send it again, with a new idempotency key if it had one."
+    )
 
 
 class Values:
@@ -52,7 +55,8 @@ class Values:
         self._table = table
         self._store = store
         self._most_bytes = most_bytes
-        self._can_spill = can_spill
+        self.can_spill = can_spill
+        """Whether values leave memory for the store, and not for good."""
         self._sizes: dict[str, int] = {}
         """Of the values in memory, by the identity of their futures."""
         self._total = 0
@@ -72,11 +76,6 @@ class Values:
     def excess_bytes(self) -> float:
         """How much more that is than it may be."""
         return self._total - self._most_bytes
-
-    @property
-    def can_spill(self) -> bool:
-        """Whether values leave memory for the store, and not for good."""
-        return self._can_spill
 
     # Coming and going
 
@@ -107,9 +106,9 @@ class Values:
     def note_kept(self, future: Future) -> None:
         """The store has the value, so it may leave memory."""
         outcome = future.outcome
-        if self._can_spill:
+        if self.can_spill:
             self._kept[future.call.future] = future
-        if self._can_spill and outcome is not None and outcome.size_bytes > SMALLEST_SPILLED_BYTES:
+        if self.can_spill and outcome is not None and outcome.size_bytes > SMALLEST_SPILLED_BYTES:
             self._large[future.call.future] = future
             self._spill()
 
@@ -130,8 +129,8 @@ class Values:
         """Have the values of these futures in memory, as far as they have settled; until the caller awaits again.
 
         Raises:
-            ValueGone: one of them is nowhere.
-            StoreFault: the store cannot give it back.
+            ValueGone: some of them are nowhere.
+            StoreFault: the store cannot give it back, or could not take it yet.
         """
         settled = [future for future in futures if future.record.is_settled]
         if all(_is_at_hand(future) for future in settled):
@@ -141,16 +140,26 @@ class Values:
         self._wanted.update(identities)
         try:
             for future in settled:
-                await future.is_safe.wait()
+                await _until_kept(future)
                 if future.is_spilled:
                     self._restore(future, await self._store.get(future.call.future))
         finally:
             self._wanted -= Counter(identities)
-        gone = next((future for future in settled if not _is_at_hand(future)), None)
-        if gone is not None:
-            raise ValueGone(gone.token)
+        gone = [future.token for future in settled if not _is_at_hand(future)]
+        if gone:
+            raise ValueGone(gone)
         self._touch(settled)
         self._spill_beside(settled)
+
+    async def until_kept(self, futures: Iterable[Future]) -> None:
+        """Wait until the store has how these settled, as far as they have: what a client is told must be durable.
+
+        Raises:
+            NotKeptYet: the store could not take it yet.
+        """
+        for future in futures:
+            if future.record.is_settled:
+                await _until_kept(future)
 
     async def hold_on_to(self, futures: Iterable[Future]) -> None:
         """Bring values back into memory for good, since the store is about to delete them.
@@ -183,7 +192,13 @@ class Values:
         self._wanted -= Counter(identities)
 
 
+async def _until_kept(future: Future) -> None:
+    await future.is_safe.wait()
+    if future.unkept is not None:
+        raise NotKeptYet(future, future.unkept)
+
+
 def _is_at_hand(future: Future) -> bool:
-    if not future.is_safe.is_set() or future.is_spilled:
+    if not future.is_safe.is_set() or future.unkept is not None or future.is_spilled:
         return False
     return future.outcome is not None or future.record.state is not FutureState.RESOLVED

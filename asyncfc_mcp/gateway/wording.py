@@ -180,7 +180,9 @@ def tools_changed(changed: Sequence[ChangedTool]) -> str:
     )
 
 
-OLDER_FUTURES = "Futures of earlier sessions are not listed; each can still be read by its token, with get_future."
+OLDER_FUTURES = (
+    "Futures that had settled before this gateway started are not listed; each can still be read by its token."
+)
 
 
 def await_timed_out(waited_s: float, lines: Sequence[str]) -> str:

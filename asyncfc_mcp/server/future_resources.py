@@ -98,8 +98,18 @@ def _end(future: Future) -> dict[str, Any]:
                 said["failure"]["cause"] = failure.cause
         # what a failed tool says is more than what is repeated of it
         is_tools_own = future.outcome is not None and future.outcome.is_error
-        return said | ({"content": content} if is_tools_own else {})
+        return said | ({"content": content} if is_tools_own else {}) | _late(future)
     try:
         return {"value": select(future.value(), (), ANY_SLOT, token=future.token)}
     except BadSubstitution:  # an image, say, has no value; it can be looked at all the same
         return {"content": content}
+
+
+def _late(future: Future) -> dict[str, Any]:
+    """What the server of a call that was given up has answered after all."""
+    if future.late is None:
+        return {}
+    said: dict[str, Any] = {"content": future.late.result.get("content"), "isError": future.late.is_error}
+    if future.late_s is not None:
+        said["after_s"] = round(future.late_s, 1)
+    return {"late": said}

@@ -20,6 +20,7 @@ from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.flows import QUESTION as FLOW_QUESTION
 from asyncfc_mcp.gateway.flows import Target
 from asyncfc_mcp.gateway.gateway import Gateway
+from asyncfc_mcp.gateway.imitations import disarmed
 from asyncfc_mcp.gateway.question_form import can_be_asked, read_question
 from asyncfc_mcp.gateway.referring import NOTHING_RESOLVED, resolve_texts
 from asyncfc_mcp.gateway.requester import Requester
@@ -290,4 +291,4 @@ def _taken_out(params: dict[str, Any], key: str) -> Mapping[str, Any] | None:
 def _in_the_clients_words(context: Context, error: RpcError, uri: str) -> MCPError:
     """What the only server that could have the resource says of it, with the code of the client's revision."""
     code = types.INVALID_PARAMS if is_modern(context) else error.code
-    return MCPError(code, error.message, error.data if error.data is not None else {"uri": uri})
+    return MCPError(code, disarmed(error.message), error.data if error.data is not None else {"uri": uri})

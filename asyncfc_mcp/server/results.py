@@ -22,7 +22,7 @@ def settled_result(future: Future) -> dict[str, Any]:
         if future.record.failure is None:
             raise LookupError(future.token)
         # an inline failure leaves no token, so it must not name one
-        name = future.token if future.is_out or future.is_named else "the call"
+        name = future.token if future.has_known_token else "the call"
         return {"content": [text_block(wording.without_value(future, name))], "isError": True}
     result = inline_result(future)
     if not future.is_known or not names_its_token(future):

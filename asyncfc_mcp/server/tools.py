@@ -21,12 +21,14 @@ from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
-from asyncfc_mcp.gateway.imitations import cleaned, disarmed
+from asyncfc_mcp.gateway.imitations import cleaned, disarmed, one_line
+from asyncfc_mcp.gateway.keeping import NotKeptYet
 from asyncfc_mcp.gateway.questions import Question
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
 from asyncfc_mcp.gateway.submission import NAME_WAIT_S
 from asyncfc_mcp.gateway.table import UnknownToken
+from asyncfc_mcp.gateway.values import ValueGone, in_words_gone
 from asyncfc_mcp.server.crowd import Crowd
 
 LONGEST_PART_CHARACTERS = 20_000
@@ -35,6 +37,8 @@ LONGEST_PART_CHARACTERS = 20_000
 MOST_LISTED = 100
 MOST_NAMED = 10_000
 """Tokens in one request."""
+_MOST_COLLISIONS = 20
+_LONGEST_LINE = 500
 
 _FUTURES = {
     "type": "array",
@@ -188,11 +192,11 @@ class OwnTools:
             return Answer([], questions=questions)
         settled = [one for one in wanted if one.future.record.is_settled]
         pending = [one for one in wanted if not one.future.record.is_settled]
-        await self._gateway.values.load(one.future for one in settled)
+        unread = await self._unread(settled, may_raise=len(wanted) == 1)
         if len(wanted) == 1 and settled:
             blocks, is_error = _result(wanted[0])
             return Answer(blocks, [wanted[0].future], is_error)
-        content = [block for one in settled for block in self._headed(one)]
+        content = [block for one in settled for block in self._headed(one, unread.get(one.future.token))]
         if pending and (mode == "all" or not settled):
             lines = [self._line(caller, one.future) for one in pending[:MOST_LISTED]]
             if len(pending) > MOST_LISTED:
@@ -203,7 +207,8 @@ class OwnTools:
             content.append(text_block("Unsettled: " + ", ".join(one.text for one in pending[:MOST_LISTED]) + more))
         is_cut_short = len(wanted) == len(pending) == 1 and not pending[0].path and wished_s > timeout_s
         still_awaited = pending[0].future if is_cut_short else None
-        return Answer(content, [one.future for one in settled], still_awaited=still_awaited)
+        told = [one.future for one in settled if not isinstance(unread.get(one.future.token), NotKeptYet)]
+        return Answer(content, told, still_awaited=still_awaited)
 
     async def _recall(self, caller: Caller, texts: Sequence[str], *, names: bool = True) -> None:
         """Have futures of earlier processes known, to be asked for like those of this one."""
@@ -221,11 +226,35 @@ class OwnTools:
                     await self._gateway.wait_for_name(caller, unknown.token)
         await self._recall(caller, texts)
 
-    def _headed(self, one: Wanted) -> list[Block]:
-        blocks, _ = _result(one)
+    async def _unread(self, settled: Sequence[Wanted], *, may_raise: bool) -> Mapping[str, ValueGone | NotKeptYet]:
+        """Have the values in memory; why some cannot be read, by token: the others can all the same."""
+        unread: dict[str, ValueGone | NotKeptYet] = {}
+        while True:
+            rest = [one.future for one in settled if one.future.token not in unread]
+            try:
+                await self._gateway.values.load(rest)
+            except ValueGone as fault:
+                if may_raise:
+                    raise
+                unread |= dict.fromkeys(fault.tokens, fault)
+            except NotKeptYet as fault:
+                if may_raise:
+                    raise
+                unread[fault.token] = fault
+            else:
+                return unread
+
+    def _headed(self, one: Wanted, unread: ValueGone | NotKeptYet | None) -> list[Block]:
         future = one.future
-        head = f"=== {one.text} ({future.policy.server}: {future.tool_name}) {future.record.state} ==="
-        return [text_block(head), *blocks]
+        state = "not stored yet" if isinstance(unread, NotKeptYet) else future.record.state
+        head = text_block(f"=== {one.text} ({future.policy.server}: {future.tool_name}) {state} ===")
+        match unread:
+            case None:
+                return [head, *_result(one)[0]]
+            case ValueGone():
+                return [head, text_block(in_words_gone(future.token))]
+            case NotKeptYet():
+                return [head, text_block(str(unread))]
 
     def _wanted(self, caller: Caller, tool: str, futures: object) -> list[Wanted]:
         texts = _tokens(tool, futures)
@@ -298,6 +327,7 @@ class OwnTools:
         was_settled = {future.call.future for future in futures if future.record.is_settled}
         reason = arguments.get("reason")
         self._gateway.cancel(futures, str(reason) if reason else "cancelled with cancel_future")
+        await self._gateway.values.until_kept(futures)
         lines = [
             f"{self._line(caller, one)}{' already: unchanged' if one.call.future in was_settled else ''}"
             for one in futures
@@ -319,10 +349,16 @@ class OwnTools:
             if status.state is not ConnectionState.READY
         ]
         catalog = self._gateway.pool.catalog
-        lines += [str(collision) for collision in catalog.collisions]
+        lines += _first([str(collision) for collision in catalog.collisions])
         lines += [wording.tools_changed(catalog.changed)] if catalog.changed else []
-        lines += self._offers.collisions
+        lines += _first(self._offers.collisions)
         return Answer([text_block("\n".join(lines))])
+
+
+def _first(said: Sequence[str]) -> list[str]:
+    """Lines that repeat names of servers, as many and as much of each as fits into an answer."""
+    lines = [one_line(line, _LONGEST_LINE) for line in said[:_MOST_COLLISIONS]]
+    return lines if len(said) <= _MOST_COLLISIONS else [*lines, f"and {len(said) - _MOST_COLLISIONS} more of that kind"]
 
 
 def _has_state(future: Future, state: str | None) -> bool:

@@ -12,6 +12,7 @@ from asyncfc_mcp.downstream.outcome import RpcError
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.flows import FlowDenied
 from asyncfc_mcp.gateway.imitations import disarmed
+from asyncfc_mcp.gateway.recalling import RunsElsewhere
 from asyncfc_mcp.gateway.referring import ReferenceUnusable
 from asyncfc_mcp.gateway.table import UnknownToken
 from asyncfc_mcp.server.doorway import Context, is_modern
@@ -46,7 +47,7 @@ def as_mcp_error(error: GatewayError) -> MCPError:
     match error:
         case RpcError():
             return MCPError(error.code, disarmed(error.message), error.data)
-        case ArgumentFault() | UnknownToken() | ReferenceUnusable() | FlowDenied():
+        case ArgumentFault() | UnknownToken() | RunsElsewhere() | ReferenceUnusable() | FlowDenied():
             return MCPError(types.INVALID_PARAMS, str(error))
         case _:
             return MCPError(types.INTERNAL_ERROR, str(error))

@@ -97,8 +97,8 @@ class FutureStore(Protocol):
         """The future, or None when it was never kept or has been deleted."""
         ...
 
-    async def find(self, principal: str, token: str) -> StoredFuture | None:
-        """The newest future of that principal under that token, or None."""
+    async def find(self, principal: str, token: str, scope: str = "") -> StoredFuture | None:
+        """The newest future of that principal under that token, or None; one of that scope comes before all others."""
         ...
 
     async def find_keyed(self, principal: str, key: str) -> StoredFuture | None:

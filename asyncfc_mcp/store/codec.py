@@ -8,17 +8,21 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from asyncfc_mcp.core.future import Failure, FailureReason, FutureState
+from asyncfc_mcp.core.size import size_of
 from asyncfc_mcp.store.base import StoredFuture, StoreFault
 
 LARGE_CHARACTERS = 50_000
 """From here on a value is not written or read in the time of others."""
-_MEMBER_CHARACTERS = 8
-"""What a number, or the name of a member, counts as."""
 COMPRESSED_FROM_BYTES = 1000
 NOT_STORED = "(why in words was not stored: `store_values` is off)"
+_FACTS = {
+    FailureReason.OUTCOME_UNKNOWN: "it may have taken effect, and it was not sent again",
+    FailureReason.NOT_STARTED: "nothing was sent",
+}
+"""What a reason says of itself, and nobody may have to guess."""
 
 _PLAIN = b"j"
 _COMPRESSED = b"z"
@@ -124,9 +128,9 @@ def read_row(kept: Mapping[str, Any], *, future: str = "", token: str = "") -> S
             tool=kept["tool"],
             tool_name=kept["tool_name"],
             state=FutureState(kept["state"]),
-            created_at=kept["created_at"],
-            settled_at=kept["settled_at"],
-            expires_at=kept["expires_at"],
+            created_at=float(kept["created_at"]),
+            settled_at=_optional_time(kept["settled_at"]),
+            expires_at=_optional_time(kept["expires_at"]),
             failure=_failure(kept["reason"], _unpacked(kept["failure"])),
             result=_unpacked(kept["result"]),
             late=_unpacked(kept["late"]),
@@ -140,31 +144,19 @@ def read_row(kept: Mapping[str, Any], *, future: str = "", token: str = "") -> S
         raise DamagedRow(type(error).__name__) from error
 
 
-def read_row_without_contents(kept: Mapping[str, Any]) -> StoredFuture:
-    """What is left of a row whose contents are damaged.
-
-    Raises:
-        StoreFault: nothing.
-    """
-    return read_row({**kept, "failure": None, "result": None, "late": None, "call": None})
+def read_damaged_row(kept: Mapping[str, Any]) -> StoredFuture:
+    """What is left of an unsettled row that is damaged: enough to settle it."""
+    left = {**kept, **dict.fromkeys(("reason", "failure", "result", "late", "call", "settled_at", "expires_at"))}
+    try:
+        return read_row(left)
+    except StoreFault:
+        # it may have been at work
+        return read_row({**left, "state": FutureState.RUNNING, "labels": "[]", "created_at": 0.0})
 
 
 def is_large(row: StoredFuture) -> bool:
     """Whether to write it takes long enough to notice; found without writing it."""
-    left = LARGE_CHARACTERS
-    waiting: list[Any] = [row.result, row.late, row.call]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            left -= len(value)
-        elif isinstance(value, Mapping | list | tuple):
-            members = cast("Mapping[str, Any] | list[Any]", value)
-            left -= _MEMBER_CHARACTERS * len(members)
-            if left > 0:
-                waiting.extend(members.values() if isinstance(members, Mapping) else members)
-        if left < 0:
-            return True
-    return False
+    return size_of([row.result, row.late, row.call], LARGE_CHARACTERS) > LARGE_CHARACTERS
 
 
 def is_large_when_read(kept: Mapping[str, Any]) -> bool:
@@ -173,11 +165,16 @@ def is_large_when_read(kept: Mapping[str, Any]) -> bool:
     return sum(sizes) > LARGE_CHARACTERS // 4
 
 
+def _optional_time(kept: float | None) -> float | None:
+    return None if kept is None else float(kept)
+
+
 def _failure(reason: str | None, written: Mapping[str, Any] | None) -> Failure | None:
     if reason is None:
         return None
     if written is None:
-        return Failure(FailureReason(reason), NOT_STORED)
+        fact = _FACTS.get(FailureReason(reason))
+        return Failure(FailureReason(reason), f"{fact} {NOT_STORED}" if fact else NOT_STORED)
     return Failure(FailureReason(reason), written["message"], written["cause"])
 
 

@@ -53,10 +53,13 @@ class Committer:
             raise result
         return result
 
-    async def beside(self, work: Callable[[Database], None]) -> None:
-        """Do something with the connection between two transactions."""
+    async def beside(self, work: Callable[[Database], None], *, may_be_abandoned: bool = False) -> None:
+        """Do something with the connection between two transactions.
+
+        Being cancelled waits for its end, unless it may be abandoned; nothing may use the connection after that.
+        """
         async with self._turn:
-            await to_thread.run_sync(work, self._database, limiter=self._limiter)
+            await to_thread.run_sync(work, self._database, limiter=self._limiter, abandon_on_cancel=may_be_abandoned)
 
     async def _write(self, batch: _Batch) -> None:
         # Shielded because the others of the batch count on whoever came first. It takes a transaction or two, each

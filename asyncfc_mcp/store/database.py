@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 from asyncfc_mcp.store import rows
 from asyncfc_mcp.store.base import StoreFault
 from asyncfc_mcp.store.faults import BUSY_S, DamagedStore, LimitReached, concerns_file, fault_of, is_full
+from asyncfc_mcp.store.place import close_to_others
 from asyncfc_mcp.store.schema import check_origin, migrate
 
 Found = TypeVar("Found")
@@ -122,7 +123,8 @@ class Database:
         if self._path.stat().st_size <= CHECKED_BYTES:
             finding = connection.execute("PRAGMA quick_check(1)").fetchall()[0][0]
             if finding != "ok":
-                raise DamagedStore(self._path, str(finding).strip())
+                raise DamagedStore(self._path, " ".join(str(finding).split()))
+        close_to_others(self._path)
         # takes effect before the first table only
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -135,14 +137,21 @@ class Database:
         connection.execute(f"PRAGMA max_page_count = {most_pages}").fetchall()
 
     def _alone(self, step: Step) -> int | StoreFault:
+        has_reclaimed = False
         while True:
             try:
                 return self._transaction([step])[0]
             except (sqlite3.Error, StoreFault) as error:
                 if not is_full(error):
                     return fault_of(error, self._path)
-                if not self._make_room(step.size_bytes):
-                    return self._no_room(error, step.size_bytes)
+                if self._is_near_limit(step.size_bytes):
+                    if not self._make_room(step.size_bytes):
+                        return LimitReached(self._path, self._max_bytes)
+                elif has_reclaimed:
+                    return fault_of(error, self._path)
+                else:
+                    self._reclaim()
+                    has_reclaimed = True
 
     def _transaction(self, steps: Sequence[Step]) -> list[int | StoreFault]:
         connection = self._connection
@@ -173,11 +182,9 @@ class Database:
         page_bytes = self._pragma("page_size")
         # some more than is needed now, so that the next one need not begin again
         wanted = (size_bytes * 5 // 4 + min(self._max_bytes // 20, 2 * WAL_BYTES)) // page_bytes
-        is_limit = self._is_near_limit(size_bytes)
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        now = time.time()
         deletions: tuple[Callable[[sqlite3.Connection], int], ...] = (
-            lambda connection: rows.delete_expired(connection, now, _ROWS_AT_A_TIME),
+            _delete_some_expired,
             lambda connection: rows.delete_oldest(connection, _ROWS_AT_A_TIME, is_told=True),
             lambda connection: rows.delete_oldest(connection, _ROWS_AT_A_TIME, is_told=False),
         )
@@ -185,21 +192,28 @@ class Database:
         for deletion in deletions:
             while self._pragma("freelist_count") < wanted and self._transaction([Step(deletion)]) != [0]:
                 has_freed = True
-        if not is_limit:
-            # the disk itself is full: pages that are free in the file are no use to the log beside it
-            self.shrink()
         return has_freed
 
-    def _no_room(self, error: Exception, size_bytes: int) -> StoreFault:
+    def _reclaim(self) -> None:
+        """Give the disk back what nobody misses, since it is full and the file is not.
+
+        What has not expired stays: other programs would have the room sooner than the next future.
+        """
         with suppress(sqlite3.Error):
-            if self._is_near_limit(size_bytes):
-                return LimitReached(self._path, self._max_bytes)
-        return fault_of(error, self._path)
+            # the log itself may be all that is in the way
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            while self._transaction([Step(_delete_some_expired)]) != [0]:
+                pass
+        self.shrink()
 
     def _is_near_limit(self, size_bytes: int) -> bool:
         """Whether it is our own limit that is in the way, and not the disk's."""
-        needed = max(size_bytes // self._pragma("page_size"), _FEW_PAGES // 8)
-        return self._pragma("page_count") - self._pragma("freelist_count") + needed >= self._pragma("max_page_count")
+        try:
+            needed = max(size_bytes // self._pragma("page_size"), _FEW_PAGES // 8)
+            used = self._pragma("page_count") - self._pragma("freelist_count")
+            return used + needed >= self._pragma("max_page_count")
+        except sqlite3.Error:
+            return False
 
     def _vacuum(self, pages: int) -> None:
         # a statement without columns is stepped once by `execute`, and each step frees one page
@@ -207,6 +221,10 @@ class Database:
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchall()[0][0])
+
+
+def _delete_some_expired(connection: sqlite3.Connection) -> int:
+    return rows.delete_expired(connection, time.time(), _ROWS_AT_A_TIME)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -218,4 +236,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _text(kept: bytes) -> str:
-    return kept.decode("utf-8", "surrogatepass")
+    try:
+        return kept.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:  # a damaged row must not keep the others from being read
+        return kept.decode("utf-8", "replace")

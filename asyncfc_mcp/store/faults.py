@@ -58,7 +58,7 @@ class LimitReached(StoreFull):
 
 
 class DiskFull(StoreFull):
-    """The system has no room for the file, and deleting settled futures did not help."""
+    """The system has no room for the file; nothing that a client may still ask for is deleted for its sake."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(

@@ -41,9 +41,10 @@ class MemoryStore:
         """The future, or None."""
         return self._rows.get(future)
 
-    async def find(self, principal: str, token: str) -> StoredFuture | None:
-        """The newest future of that principal under that token, or None."""
-        return self._newest(self._by_token.get((principal, token)))
+    async def find(self, principal: str, token: str, scope: str = "") -> StoredFuture | None:
+        """The newest future of that principal under that token, of that scope if there is one; or None."""
+        bearers = self._by_token.get((principal, token), [])
+        return self._newest([one for one in bearers if self._rows[one].scope == scope] or bearers)
 
     async def find_keyed(self, principal: str, key: str) -> StoredFuture | None:
         """The newest future of that principal under that key, or None."""

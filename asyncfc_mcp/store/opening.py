@@ -77,6 +77,6 @@ def store_file(settings: GatewaySettings, state_folder: Path | None) -> Path | N
         scheme = _SCHEME.match(settings.store)
         raise UnknownStore(f'"{scheme[0]}…"' if scheme else "none of the known ones")
     path, mark, _ = settings.store.removeprefix(_SQLITE_URL).partition("?")
-    if mark or not path or path == ":memory:":
+    if mark or not Path(path).name or path == ":memory:":
         raise UnknownStore(f'"{_SQLITE_URL}…" without the path of a file, or with options after it')
     return Path(path).expanduser()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from contextlib import suppress
 from pathlib import Path
 
+from asyncfc_mcp.config.private_folders import make_private_folders
 from asyncfc_mcp.store.faults import UnusableStore, place_fault
 
 _PRIVATE_FILE = 0o600
@@ -25,10 +27,27 @@ def make_private_file(path: Path, *, with_folder: bool) -> None:
     """
     try:
         if with_folder:
-            path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+            make_private_folders(path.parent)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE_FILE))
         _check(path)
+    except OSError as error:
+        raise place_fault(error, path) from error
+
+
+def close_to_others(path: Path) -> None:
+    """Take the rights of others from a store that is known to be ours, and from its log.
+
+    Raises:
+        StoreFault: the system refuses it.
+    """
+    if os.name != "posix":  # the user's profile guards it
+        return
+    try:
+        for file in (path, *path.parent.glob(f"{glob.escape(path.name)}-*")):
+            found = file.lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_mode & _OTHERS and found.st_uid == os.geteuid():
+                file.chmod(_PRIVATE_FILE)
     except OSError as error:
         raise place_fault(error, path) from error
 
@@ -51,9 +70,7 @@ def _check(path: Path) -> None:
         raise UnusableStore(path, "it is a symbolic link", "name the file that it leads to")
     if not stat.S_ISREG(found.st_mode):
         raise UnusableStore(path, "it is no file", "name a file")
-    if os.name != "posix":  # the user's profile guards it
+    if os.name != "posix":
         return
-    if found.st_mode & _OTHERS and found.st_uid == os.geteuid():
-        path.chmod(_PRIVATE_FILE)
     if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
         raise UnusableStore(path, "it or its folder cannot be written", "give yourself the right to")

@@ -94,10 +94,11 @@ def by_identity(connection: sqlite3.Connection, identity: bytes) -> Kept | None:
     return _first(connection.execute(f"{_ROW} WHERE id = ?", (identity,)))
 
 
-def by_token(connection: sqlite3.Connection, principal: bytes, token: bytes) -> Kept | None:
-    """The newest row of that principal under that token."""
-    query = f"{_ROW} WHERE token = ? AND principal = CAST(? AS TEXT) {_NEWEST}"
-    return _first(connection.execute(query, (token, principal)))
+def by_token(connection: sqlite3.Connection, principal: bytes, token: bytes, scope: bytes) -> Kept | None:
+    """The newest row of that principal under that token, of that scope if there is one."""
+    order = _NEWEST.replace("ORDER BY", "ORDER BY scope = CAST(? AS TEXT) DESC,")
+    query = f"{_ROW} WHERE token = ? AND principal = CAST(? AS TEXT) {order}"
+    return _first(connection.execute(query, (token, principal, scope)))
 
 
 def by_key(connection: sqlite3.Connection, principal: bytes, key: bytes) -> Kept | None:

@@ -26,8 +26,8 @@ from asyncfc_mcp.store.codec import (
     identity_digest,
     is_large,
     is_large_when_read,
+    read_damaged_row,
     read_row,
-    read_row_without_contents,
     text_bytes,
     write_row,
 )
@@ -39,6 +39,8 @@ from asyncfc_mcp.store.place import make_private_file
 log = structlog.get_logger()
 
 _ROWS_AT_A_TIME = 1000
+CLOSE_S = 1.0
+"""How long the end of a gateway waits for the disk."""
 _Done = TypeVar("_Done")
 
 
@@ -142,13 +144,13 @@ class SqliteStore:
         identity = identity_digest(future)
         return await self._found(lambda connection: rows.by_identity(connection, identity), future=future)
 
-    async def find(self, principal: str, token: str) -> StoredFuture | None:
-        """The newest future of that principal under that token, or None.
+    async def find(self, principal: str, token: str, scope: str = "") -> StoredFuture | None:
+        """The newest future of that principal under that token, of that scope if there is one; or None.
 
         Raises:
             StoreFault: it could not be read.
         """
-        kept_under = text_bytes(principal), digest(token)
+        kept_under = text_bytes(principal), digest(token), text_bytes(scope)
         return await self._found(lambda connection: rows.by_token(connection, *kept_under), token=token)
 
     async def find_keyed(self, principal: str, key: str) -> StoredFuture | None:
@@ -205,14 +207,20 @@ class SqliteStore:
         return await self._read(rows.count)
 
     async def close(self) -> None:
-        """Close the file. Unsettled futures stay in it for the next gateway: its end is no other than a sudden one."""
+        """Close the file. Unsettled futures stay in it for the next gateway: its end is no other than a sudden one.
+
+        A disk that does not answer in time is left to itself.
+        """
         file, self._file = self._file, None
         if file is None:
             return
-        with anyio.CancelScope(shield=True):
-            await file.committer.beside(Database.close)
-            await to_thread.run_sync(file.reader.close, limiter=file.reading)
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await file.committer.beside(Database.close, may_be_abandoned=True)
+            await to_thread.run_sync(file.reader.close, limiter=file.reading, abandon_on_cancel=True)
+            # not of a file that something is still writing to: the end of the process gives it back then
             self._owners.give_back(file.alive)
+            return
+        log.warning("store_not_closed", after_s=CLOSE_S)
 
     @property
     def _open_file(self) -> _OpenFile:
@@ -262,7 +270,7 @@ class SqliteStore:
         except StoreFault as fault:
             # somebody has to settle it all the same
             log.warning("adopted_future_damaged", server=kept["server"], tool=kept["tool"], fault=str(fault))
-            return read_row_without_contents(ours)
+            return read_damaged_row(ours)
 
     async def _found(
         self, query: Callable[[sqlite3.Connection], rows.Kept | None], *, future: str = "", token: str = ""

@@ -15,7 +15,7 @@ from tests.harness import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
-MANY = 10_000
+MANY = 5_000
 UPDATED = "notifications/resources/updated"
 every_way = pytest.mark.parametrize("way", WAYS, ids=str)
 over_pipes = pytest.mark.parametrize("way", [way for way in WAYS if way.kind == "stdio"], ids=str)

@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.transports.stdio import client_streams
+from tests.bounds import bound_s
 from tests.harness import LIMIT_S
 from tests.process.support import Pipe
 from tests.transports.support import serving
@@ -152,7 +153,7 @@ class Wire:
 
     async def answer(self, number: Any) -> Json:
         """The answer to that request."""
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             while number not in self._answers:
                 await self._changed.wait()
         return self._answers.pop(number)
@@ -162,7 +163,7 @@ class Wire:
 
     async def notified(self, method: str) -> Json:
         """The next notification of that method; others are dropped."""
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             while True:
                 while self.notifications:
                     if (message := self.notifications.pop(0))["method"] == method:
@@ -171,7 +172,7 @@ class Wire:
 
     async def question(self) -> Json:
         """The next request of the gateway."""
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             while not self.asked:
                 await self._changed.wait()
         return self.asked.pop(0)
@@ -192,7 +193,7 @@ class _PipeDoor:
         self.session: dict[str, str] = {}
 
     async def send(self, message: Json, headers: Mapping[str, str]) -> None:
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             await self._pipe.write(json.dumps(message).encode() + b"\n")
 
     def close(self) -> None:
@@ -212,7 +213,7 @@ class _HttpDoor:
 
     async def send(self, message: Json, headers: Mapping[str, str]) -> None:
         if message.get("method") == "initialize" or "id" not in message or "method" not in message:
-            with anyio.fail_after(LIMIT_S):
+            with anyio.fail_after(bound_s(LIMIT_S)):
                 await self._post(message, headers)
         else:
             self._tasks.start_soon(self._post, message, headers)
@@ -326,7 +327,7 @@ def text_of(answer: Json) -> str:
 async def assert_unharmed(gateway: Place, way: Way) -> None:
     """No future is unsettled, no question is open, and another client is served."""
     inner = gateway.app.gateway
-    with anyio.fail_after(LIMIT_S):
+    with anyio.fail_after(bound_s(LIMIT_S)):
         while any(not future.record.is_settled for future in inner.table):  # noqa: ASYNC110  settling has no event for all
             await anyio.sleep(0.01)
     assert [question for future in inner.table for question in inner.questions.open(future)] == []

@@ -16,21 +16,32 @@ import click
 
 from tests.chaos.episode import Times, play
 from tests.chaos.history import History
-from tests.chaos.world import Plan, Plant
+from tests.chaos.plan import Disk, Plan, Plant
 
 EPISODE_S = 60.0
-"""One run in four also fills the disk: what the store lets go then must not hide what it loses otherwise."""
+DISKS: tuple[Disk, ...] = ("", "full", "", "", "", "full", "", "limit")
+"""What becomes of the store's room in one run after the other: what it lets go must not hide what it loses."""
 
 
 @click.command()
-@click.option("--minutes", type=float, default=5.0, show_default=True, help="How long programs and faults run.")
+@click.option("--minutes", type=float, default=5.0, show_default=True, help="How long it all takes.")
 @click.option("--seed", help="Of the programs and the faults; by chance if it is not given.")
 @click.option("--pause-s", type=float, default=1.5, show_default=True, help="Between two faults, on average.")
 @click.option("--real/--no-real", default=True, help="Whether other people's servers take part, where installed.")
 @click.option("--plant", type=click.Choice([one for one in get_args(Plant) if one]), help="A fault that must be found.")
+@click.option("--small-disk", type=click.Path(path_type=Path), help="Where stores go: a disk that may be filled up.")
+@click.option("--disk", type=click.Choice([one for one in get_args(Disk) if one]), help="The same in every run.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where logs go.  [default: a temporary one]")
 def main(
-    *, minutes: float, seed: str | None, pause_s: float, real: bool, plant: Plant | None, folder: Path | None
+    *,
+    minutes: float,
+    seed: str | None,
+    pause_s: float,
+    real: bool,
+    plant: Plant | None,
+    small_disk: Path | None,
+    disk: Disk | None,
+    folder: Path | None,
 ) -> None:
     """Kill, freeze, corrupt and disconnect the gateway and its servers, and see that every promise is kept.
 
@@ -44,15 +55,19 @@ def main(
     totals: Counter[str] = Counter()
     logged: Counter[str] = Counter()
     violations, slowest_s = 0, 0.0
-    left_s, number = minutes * 60, 0
+    chaos_s, number = 0.0, 0
+    memory_mb: list[list[tuple[float, float]]] = []
     started_at = time.monotonic()
-    while left_s > 0:
+    while (left_s := minutes * 60 - (time.monotonic() - started_at)) > 0:
         number += 1
+        episode_s = min(EPISODE_S, left_s)
         place = folder / f"{number:03}"
         place.mkdir()
-        plan = Plan(place, f"{seed}/{number}", plant or "", has_real_servers=real, fills_disk=number % 4 == 0)
-        history, world = anyio.run(play, plan, Times(min(EPISODE_S, left_s), pause_s))
-        left_s -= EPISODE_S
+        room = disk or DISKS[(number - 1) % len(DISKS)]
+        plan = Plan(place, f"{seed}/{number}", plant or "", has_real_servers=real, disk=room, small_disk=small_disk)
+        history, world = anyio.run(play, plan, Times(episode_s, pause_s))
+        chaos_s += episode_s
+        memory_mb.append(history.memory_mb)
         totals += history.counts
         logged += world.logged
         violations += len(history.violations)
@@ -60,7 +75,11 @@ def main(
         history.close()
         click.echo(f"run {number}: {history.counts['calls']} calls, {len(history.violations)} violations")
         report_violations(history)
-    click.echo(f"{(time.monotonic() - started_at) / 60:.1f} minutes; slowest answer {slowest_s:.1f} s; seed {seed}")
+    took_s = time.monotonic() - started_at
+    click.echo(f"{took_s / 60:.1f} minutes, {chaos_s / 60:.1f} of them under faults; {number} runs; seed {seed}")
+    click.echo(f"slowest answer {slowest_s:.1f} s")
+    for title, measured in (("first", memory_mb[0]), ("last", memory_mb[-1])):
+        click.echo(f"memory of the gateways in the {title} run, in MB, fresh and at rest afterwards: {measured}")
     for title, counts in (("Counted", totals), ("Logged by the gateways", logged)):
         click.echo(f"{title}:")
         for name, count in sorted(counts.items(), key=lambda item: (not item[0].startswith("fault"), item[0])):

@@ -1,23 +1,24 @@
-"""Random programs: clients that call, refer to, await, read, cancel and repeat, and understand what they are told."""
+"""Clients that run random programs: they call, await, read, cancel and repeat, and understand what they are told."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 import time
 
 import anyio
 
 from tests.bounds import bound_s
 from tests.chaos import reading
-from tests.chaos.history import Call, History, Part, Settled
+from tests.chaos.gateways import TOKEN, Gateway
+from tests.chaos.hearing import Ear, general
+from tests.chaos.history import Call, History, Settled
+from tests.chaos.plan import generator
+from tests.chaos.programs import Author
 from tests.chaos.reading import Json, Seen
 from tests.chaos.wire import Exchange, Lost, Overdue, Web
-from tests.chaos.world import TOKEN, Gateway, World, generator
+from tests.chaos.world import World
 
 _MOST_REPEATS = 8
-_TOKEN = re.compile(r"fut_[0-9a-z_]+")
 
 
 class Agent:
@@ -27,15 +28,12 @@ class Agent:
         self.name = name
         self.gateway = gateway
         self.principal = "stdio" if web is None else "bearer"
-        self.calls: list[Call] = []
-        self._world = world
         self._history: History = world.history
         self._scope = scope
         self._web = web
         self._random = generator(world.plan, name)
-        self._numbers = itertools.count(1)
-        self._has_fs = "fs" in world.servers_of(gateway.name)
-        self._has_time = "time" in world.servers_of(gateway.name)
+        self._ear = Ear(world.history, name, self.principal, lambda: gateway.label)
+        self._author = Author(world, name, self.principal, world.servers_of(gateway.name), self._random)
 
     # The way to the gateway
 
@@ -90,69 +88,12 @@ class Agent:
             await anyio.sleep(self._random.choice((0, 0, 0.01, 0.05, 0.2, 0.4)))
 
     async def _burst(self) -> None:
-        calls = [self._new_call() for _ in range(self._random.choice((1, 1, 2, 3, 5)))]
+        calls = [self._author.new_call(self.scope) for _ in range(self._random.choice((1, 1, 2, 3, 5)))]
         async with anyio.create_task_group() as tasks:
             for call, arguments, meta in calls:
                 tasks.start_soon(self._submit, call, arguments, meta)
                 if call.repeat_key is not None and self._random.random() < 0.2:
                     tasks.start_soon(self._submit, call, arguments, meta)
-
-    def _new_call(self) -> tuple[Call, Json, Json]:
-        number = f"{self.name}-{next(self._numbers)}"
-        chance = self._random
-        servers = {"box": 60, "plain": 12, "far": 18, "fs": 10 * self._has_fs, "time": 5 * self._has_time}
-        server = chance.choices(list(servers), list(servers.values()))[0]
-        tool = chance.choices(("write", "repeatable", "read", "record"), (60, 12, 20, 8))[0]
-        tool = {"fs": "write_file", "time": "get_current_time"}.get(server, tool)
-        key = str(self._world.files / f"{number}.txt") if server == "fs" else chance.choice("abc")
-        call = Call(number, self.name, self.principal, self.scope, server, tool, key)
-        call.fails = server in {"box", "plain", "far"} and chance.random() < 0.06
-        call.size = chance.choice((0, 0, 20, 300, 2_500, 12_000))
-        value, call.value = self._new_value()
-        arguments: Json = {"call": number, "key": key, "value": value, "size": call.size, "fails": call.fails}
-        arguments["delay_s"] = chance.choices((0, 0.02, 0.15, 0.6, 1.5, 8), (40, 20, 20, 12, 7, 1))[0]
-        if server == "fs":
-            arguments = {"path": key, "content": value}
-        elif server == "time":
-            arguments, call.value = {"timezone": "Europe/Berlin"}, ()
-        meta: Json = {}
-        if chance.random() < 0.3:
-            call.repeat_key = meta["asyncfc/idempotencyKey"] = f"key of {number}"
-        if chance.random() < 0.12:
-            arguments["_as"] = "n" + re.sub(r"[^a-z0-9]", "_", number)
-        if chance.random() < 0.4:
-            arguments["_wait_s"] = chance.choice((0, 0, 0, 1, 3))
-        call.arguments = arguments
-        self._history.add(call)
-        self.calls.append(call)
-        return call, arguments, meta
-
-    def _new_value(self) -> tuple[str, tuple[str | Part, ...]]:
-        """An argument as it is sent, and what its server must be given for it."""
-        chance = self._random
-        told = self._some_token() if chance.random() < 0.45 else None
-        if told is None:
-            text = f"plain {chance.getrandbits(30)}"
-            return text, (text,)
-        token, call = told
-        if call.tool == "record" and chance.random() < 0.5:
-            return f"{token}/items/0/id", (Part(call.id, "/items/0/id"),)
-        if chance.random() < 0.25:
-            return f"before ${{{token}}} after", ("before ", Part(call.id), " after")
-        return token, (Part(call.id),)
-
-    def _some_token(self, *, everybodys: float = 0.1) -> tuple[str, Call] | None:
-        """A token that this principal was told: mostly a recent one of its own."""
-        chance = self._random
-        if chance.random() < everybodys:
-            told = [item for (principal, _), item in self._history.by_token.items() if principal == self.principal]
-        else:
-            told = [call for call in self.calls[-60:] if call.tokens]
-        usable = [call for call in told if call.server != "time" and not call.is_gone]
-        if not usable:
-            return None
-        call = chance.choice(usable)
-        return chance.choice(sorted(call.tokens)), call
 
     async def _submit(self, call: Call, arguments: Json, meta: Json) -> None:
         """Send a call; one with a key is sent again when its answer is lost."""
@@ -178,47 +119,15 @@ class Agent:
             except Overdue:
                 self._history.violate("every request is answered in time", f"{params['name']}", call)
                 return
-            self._answered(call, exchange)
+            self._ear.answered(call, exchange)
             return
-
-    def _answered(self, call: Call, exchange: Exchange) -> None:
-        if call.times_sent == 1:
-            call.sent_at = exchange.sent_at
-        if call.answered_at is None or exchange.answered_at < call.answered_at:
-            call.answered_at = exchange.answered_at
-        seen = reading.seen_in(exchange.answer, call)
-        self._note_attached(seen)
-        self._history.note("answered", call, kind=seen.kind, token=seen.token, text=seen.text[:300])
-        if seen.token:
-            self._history.told_token(call, seen.token)
-        match seen.kind:
-            case "settled":
-                assert seen.settled is not None
-                self._history.told_end(call, seen.settled, "inline")
-            case "unknown":
-                self._judge_unknown(call, seen.text)
-            case "refused" | "elsewhere":
-                call.refusal = seen.text
-                self._history.counts[f"refused: {_general(seen.text)}"] += 1
-            case "strange":
-                self._history.violate("answers are understood", seen.text[:500], call)
-            case _:
-                pass
-
-    def _judge_unknown(self, call: Call, said: str) -> None:
-        """A reference was refused: right only where its token never was told."""
-        call.refusal = said
-        named = _TOKEN.search(said)
-        bearer = self._history.by_token.get((self.principal, named[0])) if named else None
-        if bearer is not None:
-            self._history.unknown(bearer, said)
-        else:
-            self._history.violate("answers are understood", said[:500], call)
 
     # Looking at futures
 
     async def _await(self) -> None:
-        some = {told[0]: told[1] for _ in range(self._random.choice((1, 1, 2, 3))) if (told := self._some_token())}
+        some = {
+            told[0]: told[1] for _ in range(self._random.choice((1, 1, 2, 3))) if (told := self._author.some_token())
+        }
         if not some:
             return
         mode = self._random.choice(("all", "any"))
@@ -228,13 +137,13 @@ class Agent:
             return
         if len(some) == 1:
             (call,) = some.values()
-            self._told(next(iter(some)), reading.seen_in(answer, call), "await_future")
+            self._ear.told(next(iter(some)), reading.seen_in(answer, call), "await_future")
             return
         for token, seen in reading.seen_in_awaited(answer, some).items():
-            self._told(token, seen, "await_future of several")
+            self._ear.told(token, seen, "await_future of several")
 
     async def _look(self) -> None:
-        told = self._some_token(everybodys=0.4)
+        told = self._author.some_token(everybodys=0.4)
         if told is not None:
             await self.look(*told)
 
@@ -244,36 +153,17 @@ class Agent:
         if answer is None:
             return None
         seen = reading.seen_by_get(answer, call)
-        self._told(token, seen, "get_future")
+        self._ear.told(token, seen, "get_future")
         if seen.kind == "pending" and seen.is_part:
             answer = await self._own_tool("await_future", {"futures": [token], "timeout_s": 2})
             if answer is None:
                 return None
             seen = reading.seen_in(answer, call)
-            self._told(token, seen, "await_future")
+            self._ear.told(token, seen, "await_future")
         return seen
 
-    def _told(self, token: str, seen: Seen, where: str) -> None:
-        call = self._history.by_token[self.principal, token]
-        self._note_attached(seen)
-        if seen.kind == "settled":
-            assert seen.settled is not None
-            self._history.told_end(call, seen.settled, where)
-        elif seen.kind == "unknown":
-            self._history.unknown(call, f"{where}: {seen.text}")
-        elif seen.kind == "pending":
-            if call.settled is not None and not seen.is_part:
-                self._history.violate("a settled future stays as it is", f"{where}: {seen.text[:300]}", call)
-        elif seen.kind == "refused" and self._is_about_another(call):
-            self._history.counts[f"elsewhere: {_general(seen.text)}"] += 1
-        elif seen.kind != "elsewhere":
-            self._history.violate("answers are understood", f"{where}: {seen.kind}: {seen.text[:500]}", call)
-
-    def _is_about_another(self, call: Call) -> bool:
-        return call.settled is None and not call.scope.startswith(self.gateway.label)
-
     async def _read_resource(self) -> None:
-        told = self._some_token()
+        told = self._author.some_token()
         if told is None:
             return
         token, call = told
@@ -287,9 +177,9 @@ class Agent:
             return
         if "error" in answer:
             said = str(answer["error"].get("message"))
-            if "is not known" in said or "is mistyped" in said:
+            if reading.is_gone(said):
                 self._history.unknown(call, f"future://: {said}")
-            elif not self._is_about_another(call):
+            elif not reading.is_unkept(said) and not self._ear.is_about_another(call):
                 self._history.violate("answers are understood", f"future://: {said}", call)
             return
         described = json.loads(answer["result"]["contents"][0]["text"])
@@ -303,7 +193,7 @@ class Agent:
             self._history.violate("a settled future stays as it is", f"future://: {described}", call)
 
     async def _get_prompt(self) -> None:
-        told = self._some_token()
+        told = self._author.some_token()
         if told is None:
             return
         token, call = told
@@ -318,16 +208,16 @@ class Agent:
             return
         if "error" in answer:
             said = str(answer["error"].get("message"))
-            if "is not known" in said or "is mistyped" in said:
+            if reading.is_gone(said):
                 self._history.unknown(call, f"prompts/get: {said}")
-            self._history.counts[f"prompt refused: {_general(said)}"] += 1
+            self._history.counts[f"prompt refused: {general(said)}"] += 1
             return
         text = answer["result"]["messages"][0]["content"]["text"]
         call = self._history.by_token[self.principal, token]
         self._history.told_end(call, Settled("resolved", text=text), "prompts/get")
 
     async def _cancel(self) -> None:
-        unsettled = [call for call in self.calls[-20:] if call.tokens and call.settled is None]
+        unsettled = [call for call in self._author.calls[-20:] if call.tokens and call.settled is None]
         if not unsettled:
             return
         call = self._random.choice(unsettled)
@@ -339,7 +229,7 @@ class Agent:
             call.was_stopped_unstarted = True
         self._history.note("cancels", call, answer=json.dumps(answer)[:300])
         seen = reading.seen_in(answer, call)
-        self._note_attached(seen)
+        self._ear.note_attached(seen)
         if seen.kind == "unknown":
             self._history.unknown(call, f"cancel_future: {seen.text}")
 
@@ -350,24 +240,14 @@ class Agent:
 
     async def _repeat(self) -> None:
         """Send an old call again under its key, as a client does that has lost count of what was answered."""
-        keyed = [call for call in self.calls[-80:] if call.repeat_key is not None and call.answered_at is not None]
+        keyed = [
+            call for call in self._author.calls[-80:] if call.repeat_key is not None and call.answered_at is not None
+        ]
         if not keyed:
             return
         call = self._random.choice(keyed)
         self._history.note("repeats", call)
         await self._submit(call, call.arguments, {"asyncfc/idempotencyKey": call.repeat_key})
-
-    def _note_attached(self, seen: Seen) -> None:
-        for token, settled in seen.attached:
-            call = self._history.by_token.get((self.principal, token))
-            if call is None:  # the answer that gave its token was lost
-                continue
-            self._history.counts["attached"] += 1
-            self._history.note("attached", call, to=self.name)
-            if call.agent != self.name:
-                self._history.violate("results are attached in their own scope", f"to an answer of {self.name}", call)
-            if settled is not None:
-                self._history.told_end(call, settled, "attached")
 
     async def settle(self, call: Call, within_s: float) -> None:
         """Wait until the end of a call whose token was told can be read."""
@@ -393,8 +273,3 @@ def agents_of(world: World) -> list[Agent]:
         web = Web(name, url, TOKEN, is_modern=is_modern)
         found.append(Agent(world, name, world.network, scope=name if is_modern else None, web=web))
     return found
-
-
-def _general(text: str) -> str:
-    """A message without what differs from call to call."""
-    return re.sub(r"\d+(\.\d+)?", "0", _TOKEN.sub("fut_x", text))[:140]

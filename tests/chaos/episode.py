@@ -12,8 +12,10 @@ from tests.bounds import bound_s
 from tests.chaos.agents import Agent, agents_of
 from tests.chaos.checker import check, read_journal
 from tests.chaos.faults import Injector
-from tests.chaos.history import Call, History
-from tests.chaos.world import Gateway, Plan, World
+from tests.chaos.gateways import Gateway
+from tests.chaos.history import History
+from tests.chaos.plan import Plan
+from tests.chaos.world import World
 
 SETTLES_WITHIN_S = 60.0
 """After the last fault: the longest time-out, its grace, and restarts with their back-off, several times over."""
@@ -75,14 +77,10 @@ async def _read_all(agents: Sequence[Agent], history: History) -> None:
     """Read every future that somebody was told of, as the principal that was told."""
     readers = {agent.principal: agent for agent in agents}
     by_gateway = {agent.gateway.name: agent for agent in agents}
-    tokens = list({id(call): call for call in history.by_token.values()}.values())
-    send, receive = anyio.create_memory_object_stream[Call](len(tokens) or 1)
-    for call in tokens:
-        send.send_nowait(call)
-    send.close()
+    left = iter({id(call): call for call in history.by_token.values()}.values())
 
     async def read() -> None:
-        async for call in receive.clone():
+        for call in left:
             own = next(agent for agent in agents if agent.name == call.agent)
             # a future that still runs can be read in its own gateway only
             reader = by_gateway[own.gateway.name] if call.settled is None else readers[call.principal]
@@ -91,7 +89,6 @@ async def _read_all(agents: Sequence[Agent], history: History) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(_READERS):
             tasks.start_soon(read)
-    receive.close()
 
 
 async def _check_leaks(history: History, gateway: Gateway, fresh: dict[str, Any]) -> None:
@@ -101,6 +98,7 @@ async def _check_leaks(history: History, gateway: Gateway, fresh: dict[str, Any]
         while True:
             now = await gateway.probe()
             if not (over := _over(fresh, now)):
+                history.memory_mb.append((fresh["memory_mb"], now["memory_mb"]))
                 history.note("rests", gateway=gateway.label, fresh=fresh, now=now)
                 return
             history.note("does not rest yet", gateway=gateway.label, over=over, connections=now["connections"])

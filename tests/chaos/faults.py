@@ -6,12 +6,16 @@ import resource
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import anyio.abc
 import psutil
 
-from tests.chaos.world import Gateway, World, generator
+from asyncfc_mcp.downstream.links.guardian import NAME
+from tests.chaos.gateways import Gateway
+from tests.chaos.plan import generator
+from tests.chaos.world import World
 
 COUNTERS = ("--name box", "--name plain")
 
@@ -39,7 +43,7 @@ class Injector:
             "client connections held": (5, self._hold_clients),
             "server connections cut": (10, self._cut_far),
             "server connections held": (4, self._hold_far),
-            "disk filled": (20 * self._world.plan.fills_disk, self._fill_disk),
+            "disk filled": (20 * (self._world.plan.disk == "full"), self._fill_disk),
         }
         weights = [weight for weight, _ in kinds.values()]
         async with anyio.create_task_group() as self._tasks:
@@ -72,8 +76,9 @@ class Injector:
 
     def _child(self) -> psutil.Process | None:
         gateway = self._gateway()
-        family = gateway.family() if gateway is not None else []
-        return self._random.choice(family) if family else None
+        family = gateway.servers() if gateway is not None else []
+        servers = [one for one in family if not _is_guardian(one)]
+        return self._random.choice(servers) if servers else None
 
     # Processes
 
@@ -157,11 +162,22 @@ class Injector:
     # The disk
 
     async def _fill_disk(self) -> bool:
+        state = self._world.plan.state_folder
+        return self._fill_to_the_brim(state) if self._world.plan.small_disk is not None else self._limit_files(state)
+
+    def _fill_to_the_brim(self, state: Path) -> bool:
+        filler = state / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        self._later(self._random.choice((0.5, 2, 5)), lambda: filler.unlink(missing_ok=True))
+        return self._note("disk filled", size=filler.stat().st_size)
+
+    def _limit_files(self, state: Path) -> bool:
         gateway = self._gateway()
         pid = gateway.pid if gateway is not None else None
         if pid is None:
             return False
-        state = self._world.plan.folder / "state"
         largest = max((file.stat().st_size for file in state.rglob("*") if file.is_file()), default=0)
         process = psutil.Process(pid)
         try:
@@ -170,6 +186,13 @@ class Injector:
             process.rlimit(resource.RLIMIT_FSIZE, (largest // self._random.choice((1, 2)) + 4096, hard))
         except psutil.NoSuchProcess:
             return False
-        self._world.history.disk_was_full = True
         self._later(self._random.choice((0.5, 2, 5)), lambda: process.rlimit(resource.RLIMIT_FSIZE, (hard, hard)))
         return self._note("disk filled", process=pid, limit=largest)
+
+
+def _is_guardian(process: psutil.Process) -> bool:
+    """Whether it is what ends a killed gateway's servers; who kills both asks for orphans."""
+    try:
+        return NAME in process.cmdline()
+    except psutil.Error:
+        return False

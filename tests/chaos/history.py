@@ -55,6 +55,8 @@ class Call:
     fails: bool = False
     value: tuple[str | Part, ...] = ()
     """What its server must be given as `value`, in pieces."""
+    foretold: str = ""
+    """What somebody else's server must make of it, where that can be known."""
     repeat_key: str | None = None
     """The idempotency key that went with it."""
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -69,7 +71,7 @@ class Call:
     """Whether a cancellation was told to have stopped it before it began."""
     times_sent: int = 0
     is_gone: bool = False
-    """Whether its token is not known any more, as may be when the disk was full."""
+    """Whether its token is not known any more, as may be where the store has a low limit."""
     earlier: list[Call] = field(default_factory=list["Call"])
     """What became of it when it was sent before, where it never reached its server then."""
     events: list[str] = field(default_factory=list[str])
@@ -83,9 +85,9 @@ class Call:
     def whole(self) -> str | None:
         """Its value as text; None where only its server knows it before."""
         match self.server:
-            case "fs":
-                return f"Successfully wrote to {self.key}"
-            case "time":
+            case "fs" | "memory" | "every":
+                return self.foretold
+            case "time" | "repo":
                 return self.settled.text if self.settled is not None and self.settled.state == "resolved" else None
             case _:
                 return json.dumps(payload.record(self.id, self.size)) if self.tool == "record" else self.text
@@ -122,7 +124,10 @@ class History:
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
         self.slowest_s = 0.0
-        self.disk_was_full = False
+        self.memory_mb: list[tuple[float, float]] = []
+        """Of each gateway, when it was fresh and at rest after everything."""
+        self.lets_go_early = False
+        """Whether settled futures may go before their time, since there is a limit on the store."""
         self._log = log.open("a", buffering=1)
         self._started_at = time.monotonic()
 
@@ -193,9 +198,8 @@ class History:
 
     def unknown(self, call: Call, said: str) -> None:
         """A token of it was said to be none."""
-        if self.disk_was_full:
-            # the oldest settled futures may have made room
-            self.counts["gone early while the disk was full"] += not call.is_gone
+        if self.lets_go_early:
+            self.counts["gone early because of the limit"] += not call.is_gone
             call.is_gone = True
             return
         self.violate("no token is unknown", said[:300], call)
@@ -220,6 +224,21 @@ class History:
 def expected_value(call: Call, calls: dict[str, Call]) -> str:
     """What the server must have been given as `value`."""
     return "".join(part if isinstance(part, str) else calls[part.call].piece(part.path) for part in call.value)
+
+
+def foretold(call: Call, calls: dict[str, Call]) -> str:
+    """What somebody else's server makes of its arguments."""
+    value = expected_value(call, calls)
+    match call.server:
+        case "fs":
+            return f"Successfully wrote to {call.key}"
+        case "memory":
+            entity = {"name": call.id, "entityType": "call", "observations": [value]}
+            return json.dumps([entity], indent=2, ensure_ascii=False)
+        case "every":
+            return f"Echo: {value}"
+        case _:
+            return ""
 
 
 def _is_minted(token: str) -> bool:

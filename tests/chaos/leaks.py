@@ -18,9 +18,11 @@ import anyio
 import click
 
 from tests.bounds import bound_s
+from tests.chaos.gateways import TOKEN, Gateway
 from tests.chaos.history import History
+from tests.chaos.plan import Plan
 from tests.chaos.wire import Json, Web
-from tests.chaos.world import TOKEN, Gateway, Plan, World
+from tests.chaos.world import World
 
 STAGES = (2_000, 10_000)
 """Calls made in all when it is looked at; what was used to warm up is not counted."""

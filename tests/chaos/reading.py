@@ -17,8 +17,11 @@ _CONNECTION_CLOSED = -32000
 _TOKEN = r"fut_[0-9a-z_]+"
 _FAILED = re.compile(r"\A(?:\[\w+\] )?(?:fut_\S+|the call) \([^)]*\) failed \((\w+)\): ")
 _CANCELLED = re.compile(r"\A(?:\[\w+\] )?(?:fut_\S+|the call) \([^)]*\) was cancelled")
+_GONE = ("is not known", "is mistyped", "is not kept any more")
+_UNKEPT = re.compile(rf"\A({_TOKEN}) \([^)]*\) has settled, and how cannot be stored")
 _STATE = re.compile(rf"\A({_TOKEN}) \(([^:)]+): ([^)]+)\) (\w+)")
 _HEAD = re.compile(r"\A=== (fut_\S+) \([^)]*\) (\w+) ===")
+
 _LONG = re.compile(r'write "(fut_\S+)" as the argument')
 _FENCE = re.compile(r"\A--- (\w+) results of your earlier calls")
 _ATTACHED = re.compile(rf"\A\[(\w+)\] ({_TOKEN}) \(([^:)]+): ([^)]+)\) (\w+):")
@@ -111,6 +114,16 @@ def settled_in_json(described: Json, call: Call) -> Settled | None:
     return Settled("failed", str(failure.get("reason", "?")), str(failure.get("message", "")))
 
 
+def is_unkept(message: str) -> bool:
+    """Whether it says that a settled future will be told once there is room to store it."""
+    return _UNKEPT.match(message) is not None
+
+
+def is_gone(message: str) -> bool:
+    """Whether it says that a token means nothing, or that its value is nowhere."""
+    return any(words in message for words in _GONE)
+
+
 def _seen_in_error(error: Json) -> Seen:
     said = f"{error.get('code')}: {error.get('message', '')}"
     if "gateway itself" in said:
@@ -138,8 +151,12 @@ def _seen_in_texts(texts: list[str], call: Call, *, is_error: bool, is_token: bo
         return Seen("settled", Settled("failed", failed[1], first))
     if _CANCELLED.match(first):
         return Seen("settled", Settled("cancelled", text=first))
-    if "is not known" in first or "is mistyped" in first:
+    if unkept := _UNKEPT.match(first):
+        return Seen("pending", token=unkept[1], text=first)
+    if is_gone(first):
         return Seen("unknown", text=first)
+    if call.server == "memory" and "JSON" in first:  # killed while it wrote its file, it cannot read that any more
+        return Seen("settled", Settled("failed", "tool_error", first))
     if "another" in first and ("window" in first or "gateway" in first):
         return Seen("elsewhere", text=first)
     return Seen("refused", text=first)

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tests.chaos.episode import Times, play
-from tests.chaos.world import Plan, Plant
+from tests.chaos.plan import Plan, Plant
 
 pytestmark = pytest.mark.anyio
 

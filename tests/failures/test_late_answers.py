@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp_types import TextResourceContents
 from structlog.testing import capture_logs
 
 from asyncfc_mcp.gateway.caller import Caller
@@ -165,3 +166,19 @@ async def test_a_call_that_was_cancelled_before_it_could_be_sent_leaves_nothing_
         await has_ended(future)
         assert future.late is None
         assert (await gateway.text("echo", text="beside", _wait_s=5)) == "beside"
+
+
+async def test_the_resource_of_a_future_has_the_late_answer() -> None:
+    async with running(impatient()) as gateway:
+        token = await gateway.token("hold", key="a", _wait_s=0)
+        await gateway.call("await_future", futures=[token])
+        future = future_of(gateway, token)
+        await has_ended(future)
+        await gateway.call("release", key="a")
+        await is_late(future)
+        (content,) = (await gateway.client.read_resource(f"future://{token}")).contents
+        assert isinstance(content, TextResourceContents)
+        described = json.loads(content.text)
+        assert described["failure"]["reason"] == "timed_out"
+        assert described["late"]["content"] == [{"type": "text", "text": "held a"}]
+        assert described["late"]["isError"] is False

@@ -17,6 +17,7 @@ from tests.bad_input.support import assert_unharmed, error_of, free_toy
 from tests.harness import FREE, LIMIT_S, running
 from tests.process.support import started, text_of
 from tests.questions.support import FORM, User
+from tests.security.support import Shifty
 from tests.transports.support import place
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +136,16 @@ async def test_more_questions_than_may_be_open_are_declined(monkeypatch: pytest.
         assert "1 questions are open already" in await gateway.value(second)
         user.may_answer.set()
         assert "red" in await gateway.value(first)
+
+
+async def test_names_that_collide_do_not_fill_the_list_of_futures(tmp_path: Path) -> None:
+    first, second = Shifty(tmp_path, "a"), Shifty(tmp_path, "b")
+    for one in (first, second):
+        one.offers(*(f"tool{number}" for number in range(300)), "long" * 1_000)
+    servers = {"a": first.entry(prefix=""), "b": second.entry(prefix="")}
+    async with running(servers) as gateway:
+        with anyio.fail_after(LIMIT_S):
+            while "of that kind" not in (listed := await gateway.text("list_futures")):
+                pass
+    assert "tools 'say' of server 'a' and 'say' of server 'b' would both be called 'say'" in listed
+    assert len(listed) < 20 * 500

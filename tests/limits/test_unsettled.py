@@ -10,6 +10,7 @@ import pytest
 
 from asyncfc_mcp.gateway import entrance
 from tests.bad_input.support import assert_unharmed, error_of, free_toy
+from tests.bounds import bound_s
 from tests.harness import FREE, LIMIT_S, GatewayClient, running, text_of
 
 pytestmark = pytest.mark.anyio
@@ -95,7 +96,7 @@ async def test_more_calls_than_may_wait_are_refused_at_once(monkeypatch: pytest.
 
 async def test_hundreds_of_calls_at_both_limits_all_come_in() -> None:
     async with limited(max_unsettled=1, max_unsettled_total=50) as gateway:
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             async with anyio.create_task_group() as tasks:
                 for number in range(500):
                     tasks.start_soon(_echo, gateway, f"scope{number % 100}")

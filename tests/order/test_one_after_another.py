@@ -12,7 +12,7 @@ from tests.order.program import draw
 
 pytestmark = pytest.mark.anyio
 
-COUNT = 40
+COUNT = 30
 ALL_LABELS: list[Labels] = ["assumed", "declared", "mixed", "isolated"]
 
 

@@ -106,7 +106,7 @@ class RawGateway:
         await self.send_line(json.dumps(message).encode())
 
     async def send_line(self, line: bytes) -> None:
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             await self._stdin.write(line + b"\n")
 
     async def start_request(self, method: str, params: Any = None) -> int:
@@ -145,7 +145,7 @@ class RawGateway:
 
     async def answer(self, number: Any) -> Json:
         """The answer to that request, whatever comes before it."""
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             while number not in self._answers:
                 message = json.loads(await self.line())
                 if "method" in message:
@@ -168,7 +168,7 @@ class RawGateway:
         Raises:
             anyio.EndOfStream: there is none any more.
         """
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             while (end := self._buffer.find(b"\n", self._searched)) < 0:
                 self._searched = len(self._buffer)
                 self._buffer += await self._stdout.read()
@@ -197,13 +197,13 @@ class RawGateway:
 
     async def stderr(self) -> str:
         """All that it said on stderr, once it has ended."""
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             await self._stderr_ended.wait()
         return self._stderr.decode()
 
     async def logged(self, event: str) -> Json:
         """The first log line of that event."""
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             while True:
                 for line in self._stderr.split(b"\n")[:-1]:
                     if f'"event": "{event}"'.encode() in line:
@@ -229,7 +229,7 @@ class RawGateway:
 
     async def exit_code(self) -> int:
         """How it ended, once it has."""
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             return await anyio.to_thread.run_sync(self._process.wait, abandon_on_cancel=True)
 
     async def ended(self) -> int:
@@ -248,7 +248,8 @@ class RawGateway:
         if self._process.poll() is None:
             self.family()
         for one in alive(self._family.values()):
-            one.kill()
+            with suppress(psutil.NoSuchProcess):  # it may be about to end by itself
+                one.kill()
         self._process.wait()
         for pipe in (self._stdin, self._stdout, self._error):
             pipe.close()

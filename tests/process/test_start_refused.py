@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from asyncfc_mcp.cli.main import main
 from tests.harness import toy
 from tests.process.support import run, started
 
@@ -40,15 +42,15 @@ async def refusal(
         ({"mcpServers": {"a": {"command": "${NOT_SET_ANYWHERE}"}}}, ["mcpServers.a.command", "NOT_SET_ANYWHERE"]),
     ],
 )
-async def test_a_wrong_file_is_one_message_and_exit_code_2(tmp_path: Path, document: Any, named: list[str]) -> None:
+def test_a_wrong_file_is_one_message_and_exit_code_2(tmp_path: Path, document: Any, named: list[str]) -> None:
     file = tmp_path / "config.json"
     file.write_text(document if isinstance(document, str) else json.dumps(document))
-    code, stderr, stdout = await refusal(tmp_path, "--config", str(file))
-    assert code == 2
-    assert stdout == []
-    assert stderr.startswith("asyncfc-mcp: ")
-    assert "Traceback" not in stderr
-    assert [part for part in named if part not in stderr] == []
+    refused = CliRunner().invoke(main, ["serve", "--config", str(file)])
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("asyncfc-mcp: ")
+    assert "Traceback" not in refused.stderr
+    assert [part for part in named if part not in refused.stderr] == []
 
 
 async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

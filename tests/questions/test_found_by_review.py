@@ -222,3 +222,11 @@ async def test_whoever_only_lacks_room_behind_a_question_is_shown_it(era: Era) -
         await gateway.token("ask", method="elicitation/create", params=FORM, _wait_s=0)
         assert await gateway.text("echo", text="at last", _wait_s=LIMIT_S) == "at last"
         assert user.asked == ["Which colour?"]
+
+
+async def test_who_passes_a_token_on_is_told_it_as_the_reason_to_wait(tmp_path: Path) -> None:
+    async with two_visitors(tmp_path) as (alice, _, __):
+        token = await alice.token("hold_and_fail", key="hers", message="no")
+        said = await alice.send("append", {"key": "x", "value": token, "_wait_s": 0})
+        assert f"waits for the value of {token} and behind {token} (its write" in said.text
+        await alice.steer("release", "hers")

@@ -10,6 +10,7 @@ import pytest
 from mcp_types import CallToolResult
 
 from asyncfc_mcp.gateway.repeating import KEY_META_KEY, LONGEST_KEY
+from tests.bounds import bound_s
 from tests.harness import FREE, LIMIT_S, GatewayClient, running, text_of, toy
 from tests.tasks.support import with_tasks
 
@@ -20,7 +21,7 @@ TOOLS = dict.fromkeys(("hold", "append", "echo"), FREE)
 
 
 async def _send(client: GatewayClient, tool: str, arguments: dict[str, Any], key: Any = KEY) -> CallToolResult:
-    with anyio.fail_after(LIMIT_S):
+    with anyio.fail_after(bound_s(LIMIT_S)):
         return await client.client.call_tool(tool, arguments, meta={KEY_META_KEY: key})
 
 
@@ -168,7 +169,7 @@ async def test_a_key_counts_for_all_scopes_of_its_user() -> None:
     async with running() as client:
         answers: list[str] = []
         for scope in ("one", "two"):
-            with anyio.fail_after(LIMIT_S):
+            with anyio.fail_after(bound_s(LIMIT_S)):
                 meta: Any = {KEY_META_KEY: KEY, "asyncfc/scope": scope}
                 answers.append(text_of(await client.client.call_tool("append", APPEND, meta=meta)))
         assert answers == ["x", "x"]

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from asyncfc_mcp.gateway.repeating import KEY_META_KEY
+from tests.bounds import bound_s
 from tests.process.support import LIMIT_S, RawGateway, text_of
 from tests.restart.ledger import Ledger, ledger
 from tests.restart.support import TOKEN, Visitor, http_gateway, kill, stdio_gateway
@@ -105,7 +106,7 @@ async def test_a_call_that_had_not_started_is_made_when_it_comes_again(tmp_path:
 async def _http(visitor: Visitor) -> AsyncGenerator[RawHttp]:
     url = (await visitor.process.logged("listening"))["url"]
     headers = {**BOTH, "authorization": f"Bearer {TOKEN}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=LIMIT_S) as client:
+    async with httpx2.AsyncClient(headers=headers, timeout=bound_s(LIMIT_S)) as client:
         yield RawHttp(client, url)
 
 

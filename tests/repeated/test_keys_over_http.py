@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from asyncfc_mcp.gateway.repeating import KEY_META_KEY
+from tests.bounds import bound_s
 from tests.harness import LIMIT_S, text_of
 from tests.transports.support import (
     TOKEN,
@@ -51,7 +52,7 @@ async def _drop(http: RawHttp, message: Json, headers: dict[str, str], started: 
     async with anyio.create_task_group() as tasks:
 
         async def send() -> None:
-            async with httpx2.AsyncClient(headers=http.client.headers, timeout=LIMIT_S) as client:
+            async with httpx2.AsyncClient(headers=http.client.headers, timeout=bound_s(LIMIT_S)) as client:
                 await client.post(http.url, json=message, headers={**http.session, **headers})
 
         tasks.start_soon(send)
@@ -61,7 +62,7 @@ async def _drop(http: RawHttp, message: Json, headers: dict[str, str], started: 
 
 async def _watching(gateway: Place, tool: str, **arguments: Any) -> str:
     async with gateway.client("legacy") as client:
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             return text_of(await client.call_tool(tool, arguments))
 
 
@@ -110,7 +111,7 @@ async def test_anonymous_callers_need_keys_that_others_would_not_choose() -> Non
 async def test_short_keys_of_anonymous_callers_count_in_their_own_sessions() -> None:
     async with place("http") as gateway, gateway.client("legacy") as one, gateway.client("legacy") as other:
         arguments = {"key": "k", "value": "x", "_wait_s": LIMIT_S}
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             answers = [
                 text_of(await client.call_tool("append", arguments, meta={KEY_META_KEY: SHORT}))
                 for client in (one, one, other, other)
@@ -122,7 +123,7 @@ async def test_an_answer_that_was_lost_with_its_whole_session_is_found_by_its_ke
     async with place("http") as gateway:
         for _ in range(2):
             async with gateway.client("legacy") as client:
-                with anyio.fail_after(LIMIT_S):
+                with anyio.fail_after(bound_s(LIMIT_S)):
                     arguments = {"key": "k", "value": "x", "_wait_s": LIMIT_S}
                     answer = await client.call_tool("append", arguments, meta={KEY_META_KEY: LONG})
                 assert text_of(answer) == "x"
@@ -135,7 +136,7 @@ async def test_a_call_that_had_not_started_when_its_session_ended_is_made_when_i
         async with gateway.client("legacy") as client:
             gate = await token(client, "hold", key="gate")
             arguments = {"key": "k", "value": gate, "_wait_s": 0}
-            with anyio.fail_after(LIMIT_S):
+            with anyio.fail_after(bound_s(LIMIT_S)):
                 first = await client.call_tool("append", arguments, meta=meta)
             assert first.meta
         async with gateway.client("legacy") as client:
@@ -144,7 +145,7 @@ async def test_a_call_that_had_not_started_when_its_session_ended_is_made_when_i
                 client, "get_future", lambda said: "pending" not in said, future=pending
             )
             await call(client, "release", key="gate")
-            with anyio.fail_after(LIMIT_S):
+            with anyio.fail_after(bound_s(LIMIT_S)):
                 again = await client.call_tool("append", {**arguments, "_wait_s": LIMIT_S}, meta=meta)
             assert text_of(again) == "held gate"
             assert await value(client, "get", key="k", _wait_s=LIMIT_S) == "held gate"

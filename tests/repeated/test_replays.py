@@ -46,6 +46,14 @@ async def _answer(response: httpx2.Response) -> Json:
     return answer_in(response)
 
 
+async def _at_work(response: httpx2.Response) -> None:
+    """Wait until the server has said something of the call, which it would not know of if it were ended before."""
+    with anyio.fail_after(LIMIT_S):
+        async for line in response.aiter_lines():
+            if "notifications/progress" in line:
+                return
+
+
 async def _gated_append(http: RawHttp) -> Json:
     """A call that is done once `gate` is released, and can be counted."""
     gate = token_of(await http.call("hold", key="gate", _wait_s=0))
@@ -114,9 +122,11 @@ async def test_what_was_answered_after_a_break_is_not_answered_so_again(gateway:
 
 async def test_the_same_request_of_another_session_is_another_one(gateway: Place) -> None:
     async with _in_session(gateway) as http, _in_session(gateway) as other, gateway.client("legacy") as watcher:
-        message = http.call_message("hold", {"key": "k", "_wait_s": LIMIT_S})
-        async with _sent(http, message), _sent(other, message):
-            pass
+        message = http.call_message("steps", {"key": "k", "_wait_s": LIMIT_S})
+        message["params"]["_meta"] = {"progressToken": "steps"}
+        async with _sent(http, message) as one, _sent(other, message) as another:
+            await _at_work(one)
+            await _at_work(another)
         assert await until(watcher, "cancelled", lambda count: count == "2") == "2"
 
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from asyncfc_mcp.transports.listener import Listener
+from tests.bounds import bound_s
 from tests.harness import FREE
 from tests.process.support import LIMIT_S
 
@@ -52,7 +53,7 @@ class Ledger:
 
     async def started(self, gate: str) -> None:
         """Wait until a call has come to this gate."""
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             await self._started.setdefault(gate, anyio.Event()).wait()
 
     def forget_started(self, gate: str) -> None:

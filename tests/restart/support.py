@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import httpx2
 
+from tests.bounds import bound_s
 from tests.process.support import LIMIT_S, RawGateway, started, text_of
 from tests.transports.support import BOTH, RawHttp, answer_in
 
@@ -50,7 +51,7 @@ class Visitor:
         message, headers = self._http.modern(tool, arguments)
         if scope is not None:
             headers["asyncfc-scope"] = scope
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             return answer_in(await self._http.post(message, **headers))
 
     async def text(self, tool: str, *, scope: str | None = None, **arguments: Any) -> str:
@@ -73,5 +74,5 @@ async def http_gateway(
     async with started(folder, servers, *options, settings=settings, environment=environment) as process:
         url = (await process.logged("listening"))["url"]
         headers = {**BOTH, **({"authorization": f"Bearer {token}"} if token else {})}
-        async with httpx2.AsyncClient(headers=headers, timeout=LIMIT_S) as client:
+        async with httpx2.AsyncClient(headers=headers, timeout=bound_s(LIMIT_S)) as client:
             yield Visitor(process, RawHttp(client, url))

@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 from mcp.client.extension import advertise
 from mcp.shared.exceptions import MCPError
+from mcp_types import TextContent
 
 from tests.harness import FREE, LIMIT_S, GatewayClient, running, toy
 from tests.restart.ledger import ledger
@@ -93,3 +94,19 @@ async def test_an_expired_future_is_not_known_any_more(tmp_path: Path) -> None:
         with anyio.fail_after(LIMIT_S):
             while "is not known" not in await gateway.text("get_future", future=token):
                 pass
+
+
+async def test_values_that_are_not_kept_hide_no_others(tmp_path: Path) -> None:
+    async with running(SERVERS, state_folder=tmp_path, store_values=False) as gateway:
+        lost = await settled_future(gateway, "echo", text="hello")
+    async with running(SERVERS, state_folder=tmp_path, store_values=False) as gateway:
+        kept = await settled_future(gateway, "echo", text="world")
+        answer = await gateway.call("await_future", futures=[lost, kept])
+        texts = [block.text for block in answer.content if isinstance(block, TextContent)]
+    assert not answer.is_error
+    assert [text for text in texts if text.startswith("===")] == [
+        f"=== {lost} (toy: echo) resolved ===",
+        f"=== {kept} (toy: echo) resolved ===",
+    ]
+    assert "is not kept any more" in texts[1]
+    assert texts[3] == "world"

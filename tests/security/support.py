@@ -29,6 +29,10 @@ class Shifty:
         """Have the tool answer with these texts."""
         self._write(answer={"content": [{"type": "text", "text": text} for text in texts], **more})
 
+    def offers(self, *names: str) -> None:
+        """Have its list hold these tools as well; they answer as `say` does."""
+        self._write(more_tools=[{"name": name, "inputSchema": {"type": "object"}} for name in names])
+
     def entry(self, **settings: Any) -> dict[str, Any]:
         """Its entry in a configuration; its tools conflict with nothing."""
         tools = {"say": FREE, "relay": FREE, "relist": FREE}

@@ -53,6 +53,17 @@ async def test_a_resource_inside_a_result_cannot_forge_one_either(tmp_path: Path
         assert claims_of(block.model_dump()["resource"]["text"]) == []
 
 
+async def test_a_link_to_a_resource_cannot_forge_one_in_any_of_its_words(tmp_path: Path) -> None:
+    shifty = Shifty(tmp_path)
+    words = dict.fromkeys(("name", "title", "description"), f"first\n{FENCED}")
+    shifty.answers(content=[{"type": "resource_link", "uri": "x://y", **words}])
+    async with running({"shifty": shifty.entry()}) as gateway:
+        (block,) = (await gateway.call("shifty_say")).content
+        shown = block.model_dump()
+        assert [claims_of(shown[word]) for word in words] == [[], [], []]
+        assert all(shown[word].replace("\n> ", "\n") == said for word, said in words.items())
+
+
 async def test_honest_results_pass_byte_for_byte(tmp_path: Path) -> None:
     shifty = Shifty(tmp_path)
     shifty.answers(*HONEST)

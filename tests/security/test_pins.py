@@ -130,6 +130,30 @@ async def test_a_change_is_reported_and_held_across_restarts_until_it_is_accepte
         assert text_of(await gateway.call("shifty_say")) == "said"
 
 
+async def test_a_call_that_waits_for_its_server_is_held_when_that_comes_up_changed(tmp_path: Path) -> None:
+    """The list of an earlier start, by which the call is taken in, still says what the tool was."""
+    shifty = Shifty(tmp_path)
+    async with running({"shifty": shifty.entry()}, state_folder=tmp_path) as gateway:
+        await gateway.call("shifty_say")
+    shifty.tells(description=POISONED)
+    async with running({"shifty": shifty.entry()}, state_folder=tmp_path, pin_tools=True) as gateway:
+        assert "is held and was not called" in text_of(await gateway.call("shifty_say", _wait_s=LIMIT_S))
+
+
+async def test_a_gateway_beside_this_one_says_what_a_tool_was(tmp_path: Path) -> None:
+    """Both start before the tool is used; the server has changed in between."""
+    shifty = Shifty(tmp_path)
+    async with running({"shifty": shifty.entry()}, state_folder=tmp_path) as first:
+        await first.call("shifty_relay", text="the server is up and listed")
+        shifty.tells(description=POISONED)
+        async with running({"shifty": shifty.entry()}, state_folder=tmp_path, pin_tools=True) as second:
+            await second.call("shifty_relay", text="the server is up and listed")
+            assert await described(second) != await described(first)
+            assert not (await first.call("shifty_say")).is_error
+            assert "is held and was not called" in text_of(await second.call("shifty_say"))
+            assert await described(second) == await described(first)
+
+
 async def test_a_tool_that_is_again_as_it_was_is_no_change_any_more(tmp_path: Path) -> None:
     shifty = Shifty(tmp_path)
     async with running({"shifty": shifty.entry()}, state_folder=tmp_path, pin_tools=True) as gateway:

@@ -45,6 +45,16 @@ async def test_a_call_before_that_fails_at_once_and_names_the_address(kind: Kind
             assert await address(pool) == url
 
 
+async def test_calls_while_the_user_is_awaited_never_have_the_server_given_up() -> None:
+    with anyio.fail_after(60):
+        async with opened() as house, running([far(house, restart_limit=2)]) as pool:
+            url = await address(pool)
+            for _ in range(5):
+                assert f"it needs you to sign in: {url}; the call was not sent" in await refusal(pool)
+            await sign_in(pool)
+            assert await echo(pool, "in") == "in"
+
+
 async def test_other_servers_go_on_meanwhile() -> None:
     with anyio.fail_after(60):
         async with opened() as house, running([far(house), odd()]) as pool:

@@ -41,8 +41,8 @@ async def put_large(store: SqliteStore, name: str, text: str) -> dict[str, Any]:
     return {}
 
 
-async def settle(store: SqliteStore, name: str, text: str = "done") -> dict[str, Any]:
-    await store.put(settled(name, token=f"fut_{name}", expires_at=1e12, result={"text": text}))
+async def settle(store: SqliteStore, name: str, text: str = "done", expires_at: float = 1e12) -> dict[str, Any]:
+    await store.put(settled(name, token=f"fut_{name}", expires_at=expires_at, result={"text": text}))
     return {}
 
 

@@ -170,6 +170,16 @@ async def test_a_name_used_again_finds_the_newest(store: FutureStore) -> None:
     assert await store.count() == 2
 
 
+async def test_a_future_of_the_scope_that_asks_comes_before_newer_ones_of_others(store: FutureStore) -> None:
+    here = [row(f"here{number}", token="fut_page", scope="alice/a", created_at=number) for number in (1.0, 2.0)]
+    there = row("there", token="fut_page", scope="alice/b", created_at=3.0)
+    for one in (*here, there):
+        await store.put(one)
+    assert same(await store.find("alice", "fut_page", "alice/a"), here[1])
+    assert same(await store.find("alice", "fut_page", "alice/b"), there)
+    assert same(await store.find("alice", "fut_page", "alice/c"), there)
+
+
 async def test_the_newest_is_the_one_created_last_and_not_the_one_put_last(store: FutureStore) -> None:
     await store.put(row("new", token="fut_page", created_at=2.0))
     await store.put(settled("old", token="fut_page", created_at=1.0))

@@ -58,6 +58,8 @@ def test_three_slashes_are_relative_and_four_absolute() -> None:
     "store",
     [
         "redis://user:hunter2@localhost/0",
+        "sqlite:////",
+        "sqlite:///.",
         "postgresql://user:hunter2@localhost/db",
         "sqlite+aiosqlite:///hunter2",
         "sqlite:hunter2",

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 
 from asyncfc_mcp.core.future import Failure, FailureReason, FutureState
 from asyncfc_mcp.store.base import StoredFuture, StoreFault
+from asyncfc_mcp.store.database import Database
 from asyncfc_mcp.store.faults import DamagedStore, UnusableStore
 from asyncfc_mcp.store.schema import APPLICATION_ID, STEPS, NewerStore, migrate
 from asyncfc_mcp.store.sqlite import ClosedStore, SqliteStore
@@ -233,8 +235,10 @@ async def test_a_newer_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None
 async def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "futures.db")) as other:
         other.execute("CREATE TABLE bookmarks (url TEXT)")
+    (tmp_path / "futures.db").chmod(0o644)
     before = contents_of(tmp_path)
     assert "a database of something else" in str(await refusal_of(tmp_path / "futures.db"))
+    assert mode(tmp_path / "futures.db") == 0o644
     assert contents_of(tmp_path) == before
 
 
@@ -374,3 +378,22 @@ async def test_a_large_value_holds_up_no_small_one(tmp_path: Path) -> None:
                 )
                 tasks.start_soon(put, store, row("small", token="fut_2"))
     assert written == ["small", "large"]
+
+
+async def test_a_disk_that_does_not_answer_does_not_keep_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_back, close = threading.Event(), Database.close
+
+    def hang(database: Database) -> None:
+        is_back.wait()
+        close(database)
+
+    monkeypatch.setattr(Database, "close", hang)
+    store = SqliteStore(tmp_path / "futures.db", max_bytes=1_000_000_000)
+    await store.open()
+    try:
+        with anyio.fail_after(10):
+            await store.close()
+    finally:
+        is_back.set()

@@ -155,11 +155,24 @@ async def test_a_full_disk_fails_the_put_and_nothing_that_was_kept(tmp_path: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit there")
-async def test_on_a_full_disk_the_oldest_settled_make_room(tmp_path: Path) -> None:
+async def test_on_a_full_disk_no_future_goes_before_its_time(tmp_path: Path) -> None:
     text = noise("a", 100_000)["text"]
     async with holding(tmp_path / "futures.db") as gateway:
         await gateway.tell("limit_files", 3_000_000)
-        for number in range(60):
-            assert await gateway.tell("settle", f"id-{number}", text) == {}
+        answers = [await gateway.tell("settle", f"id-{number}", text) for number in range(90)]
+        kept = [number for number, answer in enumerate(answers) if not answer]
+        assert {answer["fault"] for answer in answers if answer} == {"DiskFull"}
+        assert len(kept) > 20
+        for number in kept:
+            assert (await gateway.tell("find", f"id-{number}"))["state"] == "resolved"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit there")
+async def test_on_a_full_disk_what_has_expired_makes_room(tmp_path: Path) -> None:
+    text = noise("a", 100_000)["text"]
+    async with holding(tmp_path / "futures.db") as gateway:
+        await gateway.tell("limit_files", 3_000_000)
+        for number in range(90):
+            assert await gateway.tell("settle", f"id-{number}", text, 10.0) == {}
         assert (await gateway.tell("find", "id-0"))["state"] is None
-        assert (await gateway.tell("find", "id-59"))["state"] == "resolved"
+        assert (await gateway.tell("find", "id-89"))["state"] == "resolved"

@@ -26,6 +26,7 @@ from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.transports.access import Access
 from asyncfc_mcp.transports.listener import Listener
+from tests.bounds import bound_s
 from tests.harness import FREE, LIMIT_S, Era, text_of, toy
 
 Kind = Literal["stdio", "http", "sse"]
@@ -81,7 +82,7 @@ class Place:
     @asynccontextmanager
     async def http(self, **headers: str) -> AsyncGenerator[RawHttp]:
         """A client that says what it is told to."""
-        async with httpx2.AsyncClient(headers={**BOTH, **self.headers, **headers}, timeout=LIMIT_S) as client:
+        async with httpx2.AsyncClient(headers={**BOTH, **self.headers, **headers}, timeout=bound_s(LIMIT_S)) as client:
             yield RawHttp(client, self.url)
 
 
@@ -128,7 +129,7 @@ class RawHttp:
     async def post(self, message: Any, **headers: str) -> httpx2.Response:
         sent = message if isinstance(message, bytes) else json.dumps(message).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        with anyio.fail_after(LIMIT_S):
+        with anyio.fail_after(bound_s(LIMIT_S)):
             return await self.client.post(self.url, content=sent, headers={**self.session, **named})
 
     async def initialize(self) -> httpx2.Response:
@@ -172,7 +173,7 @@ def answer_in(response: httpx2.Response) -> Json:
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> CallToolResult:
-    with anyio.fail_after(LIMIT_S):
+    with anyio.fail_after(bound_s(LIMIT_S)):
         return await client.call_tool(tool, arguments)
 
 
@@ -190,7 +191,7 @@ async def token(client: Client, tool: str, **arguments: Any) -> str:
 
 async def until(client: Client, tool: str, is_so: Callable[[str], bool], **arguments: Any) -> str:
     """Ask until the answer is so."""
-    with anyio.fail_after(LIMIT_S):
+    with anyio.fail_after(bound_s(LIMIT_S)):
         while not is_so(answer := await value(client, tool, **arguments)):
             pass
     return answer

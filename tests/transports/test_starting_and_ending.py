@@ -98,7 +98,7 @@ async def test_open_streams_and_running_calls_do_not_hold_the_end(tmp_path: Path
                 await opened.wait()
             for key in ("legacy", "modern"):
                 assert await http.text("started", key=key, _wait_s=LIMIT_S) == f"started {key}"
-            assert len(gateway.family()) == 2
+            assert len(gateway.family()) == 3
             gateway.signal(number)
             assert await gateway.ended() == 0
             tasks.cancel_scope.cancel()

@@ -22,10 +22,10 @@ class Hearing:
         """Something came."""
         self.at = time.monotonic()
         self._noted.set()
+        self._noted = anyio.Event()
 
     async def next(self) -> None:
         """Wait until something comes."""
-        self._noted = anyio.Event()
         await self._noted.wait()
 
 

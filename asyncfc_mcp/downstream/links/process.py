@@ -1,6 +1,7 @@
 """The children that we start: spawning them, and ending them with everything that they started.
 
-The only file that knows about process groups and signals. What is said over the pipes is `stdio`'s.
+The only file that knows about process groups and signals, besides `guardian`, which ends what we leave when we are
+killed. What is said over the pipes is `stdio`'s.
 """
 
 from __future__ import annotations
@@ -14,12 +15,18 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import anyio
 import structlog
 
 from asyncfc_mcp.config.models import StdioEntry
 from asyncfc_mcp.errors import GatewayError
+
+if sys.platform == "win32":
+    from asyncfc_mcp.downstream.links.job import Guardian
+else:
+    from asyncfc_mcp.downstream.links.guardian import Guardian
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +38,7 @@ _EOF_GRACE_S = 0.25
 _TERM_GRACE_S = 0.3
 _KILL_GRACE_S = 0.2
 _GROUP_POLL_S = 0.01
+_GUARDIAN = Guardian()  # one for the process, as its children are
 _NEW_GROUP_FLAG = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
 
 
@@ -62,9 +70,17 @@ class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
     def __init__(self) -> None:
         super().__init__(limit=_PIPE_BUFFER_BYTES, loop=asyncio.get_running_loop())
         self.exited = anyio.Event()
+        self._group = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._group = cast("asyncio.SubprocessTransport", transport).get_pid()
+        _GUARDIAN.watch(self._group)
 
     def process_exited(self) -> None:
         super().process_exited()
+        if not _is_alive(self._group):
+            _GUARDIAN.forget(self._group)
         self.exited.set()
 
 
@@ -96,6 +112,7 @@ class ChildProcess:
                 self.own_exit_code = self._transport.get_returncode()
             if not is_gone:
                 await self._force_end()
+            _GUARDIAN.forget(self.pid)
             await self._release_pipes()
 
     async def _force_end(self) -> None:
@@ -112,19 +129,10 @@ class ChildProcess:
     async def _is_gone_within(self, seconds: float) -> bool:
         with anyio.move_on_after(seconds):
             await self._protocol.exited.wait()
-            while self._group_lives():  # noqa: ASYNC110 - nothing tells when the last grandchild has gone
+            while _is_alive(self.pid):  # noqa: ASYNC110 - nothing tells when the last grandchild has gone
                 await anyio.sleep(_GROUP_POLL_S)
             return True
         return False
-
-    def _group_lives(self) -> bool:
-        if sys.platform == "win32":
-            return False
-        try:
-            os.killpg(self.pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
 
     def _signal_group(self, signal_number: int) -> None:
         if sys.platform != "win32":
@@ -137,6 +145,16 @@ class ChildProcess:
         self._transport.close()
         with anyio.move_on_after(0.05), suppress(OSError):
             await self.stdin.wait_closed()
+
+
+def _is_alive(group: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 async def spawn(entry: StdioEntry) -> ChildProcess:

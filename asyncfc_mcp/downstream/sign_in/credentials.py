@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -20,6 +19,8 @@ import structlog
 from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken, ProtectedResourceMetadata
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from asyncfc_mcp.config.private_folders import make_private_folders
+from asyncfc_mcp.downstream.private_file import replace_file
 from asyncfc_mcp.errors import GatewayError
 
 log = structlog.get_logger(__name__)
@@ -91,20 +92,10 @@ class FileVault:
     def write(self, text: str) -> None:
         """Replace the file; its folder is the owner's alone as well."""
         folder = self.path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folders(folder)
         if os.name == "posix":  # elsewhere the user's profile guards it
             folder.chmod(0o700)
-        # Made for its owner alone, whatever the umask says.
-        descriptor, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_file(self.path, text.encode(), outlives_power_cut=True)
 
     def clear(self) -> None:
         """Remove the file."""

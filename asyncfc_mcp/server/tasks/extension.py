@@ -113,6 +113,10 @@ class Tasks:
     async def _cancel(self, context: Context, params: TaskParams) -> dict[str, Any]:
         _, future = await self._asked_for(context, params)
         self._gateway.cancel((future,), "cancelled with tasks/cancel")
+        try:
+            await self._gateway.values.until_kept((future,))
+        except GatewayError as error:
+            raise as_mcp_error(error) from None
         return {}
 
     def _provide(self, caller: Caller, future: Future, responses: dict[str, dict[str, Any]]) -> None:

@@ -80,7 +80,7 @@ class TaskShapes:
             error: dict[str, Any] = {"code": future.rpc_error.code, "message": disarmed(future.rpc_error.message)}
             if future.rpc_error.data is not None:
                 error["data"] = future.rpc_error.data
-            return self._task(future, task_id, "failed", future.rpc_error.message) | {"error": error}
+            return self._task(future, task_id, "failed", error["message"]) | {"error": error}
         return self._task(future, task_id, "completed", said) | {"result": settled_result(future)}
 
     def input_requests(self, caller: Caller, future: Future) -> dict[str, Any]:

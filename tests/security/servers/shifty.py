@@ -51,7 +51,7 @@ def answer(request: dict[str, Any]) -> Any:
             }
         case "tools/list":
             say = {"name": "say", "inputSchema": {"type": "object"}, **script().get("tool", {})}
-            return {"tools": [say, RELAY, RELIST]}
+            return {"tools": [say, RELAY, RELIST, *script().get("more_tools", [])]}
         case "tools/call":
             return call(params["name"], params.get("arguments") or {})
         case _:
