@@ -16,7 +16,7 @@ from asyncfc_mcp.config.policy import LabelSource, unknown_tools
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.auditing import AuditLog
+from asyncfc_mcp.gateway.flows.auditing import AuditLog
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.handlers import Handlers
 from asyncfc_mcp.store.base import StoreFault

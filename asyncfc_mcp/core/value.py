@@ -266,3 +266,14 @@ def _finite(spelling: str) -> float:
     if not math.isfinite(number):
         raise ValueError(spelling)
     return number
+
+
+def wraps_result(output_schema: object) -> bool:
+    """Whether the value of a tool is wrapped in a property `result` that its author never wrote."""
+    if not isinstance(output_schema, dict):
+        return False
+    schema = cast("dict[str, Any]", output_schema)
+    properties: object = schema.get("properties")
+    return schema.get("x-fastmcp-wrap-result") is True or (
+        isinstance(properties, dict) and set(cast("dict[str, Any]", properties)) == {"result"}
+    )

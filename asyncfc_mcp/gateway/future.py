@@ -14,12 +14,11 @@ from asyncfc_mcp.core.events import Call
 from asyncfc_mcp.core.future import Failure, FutureState
 from asyncfc_mcp.core.record import FutureRecord
 from asyncfc_mcp.core.reference import Reference
-from asyncfc_mcp.core.value import MISSING, Value
+from asyncfc_mcp.core.value import MISSING, Value, wraps_result
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.outcome import Outcome, RpcError
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.requester import Requester
-from asyncfc_mcp.gateway.validation import wraps_result
 from asyncfc_mcp.store.base import StoreFault
 
 

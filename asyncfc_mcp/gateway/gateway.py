@@ -22,29 +22,29 @@ from asyncfc_mcp.core.token import is_minted
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.attribution import Attribution
-from asyncfc_mcp.gateway.auditing import AuditLog
+from asyncfc_mcp.gateway.answering.delivery import Delivery
+from asyncfc_mcp.gateway.answering.explaining import Explanations
+from asyncfc_mcp.gateway.answering.forgetting import Forgetter
+from asyncfc_mcp.gateway.answering.turns import NOTHING_WISHED, Turn, Turns, Wishes
+from asyncfc_mcp.gateway.arguments.preparation import Preparation
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.delivery import Delivery
-from asyncfc_mcp.gateway.entrance import Entrance
-from asyncfc_mcp.gateway.explaining import Explanations
-from asyncfc_mcp.gateway.flows import Flows
-from asyncfc_mcp.gateway.forgetting import Forgetter
+from asyncfc_mcp.gateway.flows.auditing import AuditLog
+from asyncfc_mcp.gateway.flows.policy import Flows
 from asyncfc_mcp.gateway.future import Future, first_settled
-from asyncfc_mcp.gateway.keeping import Keeper
-from asyncfc_mcp.gateway.kept_call import fingerprint
-from asyncfc_mcp.gateway.preparation import Preparation
-from asyncfc_mcp.gateway.questions import Question, Questions, Waiter
-from asyncfc_mcp.gateway.recalling import Recalling
-from asyncfc_mcp.gateway.recovery import Recovery
-from asyncfc_mcp.gateway.repeating import CallKey, Repeats
+from asyncfc_mcp.gateway.intake.entrance import Entrance
+from asyncfc_mcp.gateway.intake.repeating import CallKey, Repeats
+from asyncfc_mcp.gateway.intake.submission import Submission
+from asyncfc_mcp.gateway.keeping.keeper import Keeper
+from asyncfc_mcp.gateway.keeping.kept_call import fingerprint
+from asyncfc_mcp.gateway.keeping.values import Values
+from asyncfc_mcp.gateway.questions.asking import Question, Questions, Waiter
+from asyncfc_mcp.gateway.questions.attribution import Attribution
 from asyncfc_mcp.gateway.reporting import log_settled
 from asyncfc_mcp.gateway.requester import Requester
-from asyncfc_mcp.gateway.runner import Runner
-from asyncfc_mcp.gateway.submission import Submission
+from asyncfc_mcp.gateway.restart.recalling import Recalling
+from asyncfc_mcp.gateway.restart.recovery import Recovery
+from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
-from asyncfc_mcp.gateway.turns import NOTHING_WISHED, Turn, Turns, Wishes
-from asyncfc_mcp.gateway.values import Values
 from asyncfc_mcp.store.base import FutureStore, StoreFault
 
 POLL_HOLD_S = 2.0

@@ -14,14 +14,14 @@ from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.offers import Offers
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway import wording
+from asyncfc_mcp.gateway.answering.turns import Turn, Wishes
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway, UnknownTool
-from asyncfc_mcp.gateway.questions import Question, shown_requests
-from asyncfc_mcp.gateway.repeating import KEY_META_KEY, CallKey
-from asyncfc_mcp.gateway.shaping import Block, text_block
-from asyncfc_mcp.gateway.turns import Turn, Wishes
+from asyncfc_mcp.gateway.intake.repeating import KEY_META_KEY, CallKey
+from asyncfc_mcp.gateway.questions.asking import Question, shown_requests
+from asyncfc_mcp.gateway.words import wording
+from asyncfc_mcp.gateway.words.shaping import Block, text_block
 from asyncfc_mcp.server.crowd import Crowd
 from asyncfc_mcp.server.doorway import Context, Doorway
 from asyncfc_mcp.server.requester import ContextRequester

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.shaping import text_block
+from asyncfc_mcp.gateway.words.shaping import text_block
 from asyncfc_mcp.server.doorway import Context
 from asyncfc_mcp.server.wire import COMPLETE
 

@@ -17,17 +17,17 @@ from asyncfc_mcp.downstream.outcome import DownstreamError, InputRefused, RpcErr
 from asyncfc_mcp.downstream.status import ConnectionState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.flows import QUESTION as FLOW_QUESTION
-from asyncfc_mcp.gateway.flows import Target
+from asyncfc_mcp.gateway.flows.policy import QUESTION as FLOW_QUESTION
+from asyncfc_mcp.gateway.flows.policy import Target
 from asyncfc_mcp.gateway.gateway import Gateway
-from asyncfc_mcp.gateway.imitations import disarmed
-from asyncfc_mcp.gateway.question_form import can_be_asked, read_question
-from asyncfc_mcp.gateway.referring import NOTHING_RESOLVED, resolve_texts
+from asyncfc_mcp.gateway.questions.form import can_be_asked, read_question
 from asyncfc_mcp.gateway.requester import Requester
-from asyncfc_mcp.gateway.shaping import without_own_meta
 from asyncfc_mcp.gateway.table import UnknownToken
+from asyncfc_mcp.gateway.words.imitations import disarmed
+from asyncfc_mcp.gateway.words.shaping import without_own_meta
 from asyncfc_mcp.server.doorway import Context, Doorway, is_modern
 from asyncfc_mcp.server.future_resources import TEMPLATE, complete_token, is_future_uri, read_future
+from asyncfc_mcp.server.referring import NOTHING_RESOLVED, resolve_texts
 from asyncfc_mcp.server.requester import ContextRequester
 from asyncfc_mcp.server.sessions import Sessions
 from asyncfc_mcp.server.wire import COMPLETE, RESOURCE_NOT_FOUND, as_mcp_error, passed_on_meta, resource_not_found

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.question_form import read_question
+from asyncfc_mcp.gateway.questions.form import read_question
 from asyncfc_mcp.server.doorway import Context, is_modern
 from asyncfc_mcp.server.sessions import LEVELS, Session, client_faults
 

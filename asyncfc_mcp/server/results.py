@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.shaping import inline_result, names_its_token, text_block
+from asyncfc_mcp.gateway.words import wording
+from asyncfc_mcp.gateway.words.shaping import inline_result, names_its_token, text_block
 
 FUTURE_META_KEY = "asyncfc/future"
 

@@ -2,7 +2,7 @@
 
 A client with a handshake is asked at once (`server.sessions`). One without cannot be asked outside of a request of its
 own, so the server is refused first; the next call to it asks the client, and then the server is told to ask again. What
-is asked in the course of a call is put to the client as ever (`gateway.questions`).
+is asked in the course of a call is put to the client as ever (`gateway.questions.asking`).
 """
 
 from __future__ import annotations

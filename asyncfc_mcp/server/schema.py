@@ -1,7 +1,7 @@
 """What clients are shown of a downstream tool, and the arguments that we add to it.
 
 Works on raw wire JSON, so that nothing a server says is lost; never changes what it is given. What arguments mean and
-whether they fit is `gateway.validation`'s.
+whether they fit is `gateway.arguments.validation`'s.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.downstream.catalog import Catalog, CatalogTool
-from asyncfc_mcp.gateway.delivery import Delivery
+from asyncfc_mcp.gateway.answering.delivery import Delivery
 from asyncfc_mcp.server.doorway import Context, Doorway
 from asyncfc_mcp.server.schema import shown_tool
 from asyncfc_mcp.server.tools import own_tools

@@ -17,18 +17,18 @@ from asyncfc_mcp.core.value import ANY_SLOT, BadSubstitution, select
 from asyncfc_mcp.downstream.offers import Offers
 from asyncfc_mcp.downstream.status import ConnectionState
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
-from asyncfc_mcp.gateway.imitations import cleaned, disarmed, one_line
-from asyncfc_mcp.gateway.keeping import NotKeptYet
-from asyncfc_mcp.gateway.questions import Question
+from asyncfc_mcp.gateway.intake.submission import NAME_WAIT_S
+from asyncfc_mcp.gateway.keeping.keeper import NotKeptYet
+from asyncfc_mcp.gateway.keeping.values import ValueGone, in_words_gone
+from asyncfc_mcp.gateway.questions.asking import Question
 from asyncfc_mcp.gateway.requester import Requester
-from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
-from asyncfc_mcp.gateway.submission import NAME_WAIT_S
 from asyncfc_mcp.gateway.table import UnknownToken
-from asyncfc_mcp.gateway.values import ValueGone, in_words_gone
+from asyncfc_mcp.gateway.words import wording
+from asyncfc_mcp.gateway.words.imitations import cleaned, disarmed, one_line
+from asyncfc_mcp.gateway.words.shaping import Block, text_block, text_first
 from asyncfc_mcp.server.crowd import Crowd
 
 LONGEST_PART_CHARACTERS = 20_000

@@ -10,12 +10,12 @@ from mcp.shared.exceptions import MCPError
 from asyncfc_mcp.core.reference import ArgumentFault
 from asyncfc_mcp.downstream.outcome import RpcError
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.flows import FlowDenied
-from asyncfc_mcp.gateway.imitations import disarmed
-from asyncfc_mcp.gateway.recalling import RunsElsewhere
-from asyncfc_mcp.gateway.referring import ReferenceUnusable
+from asyncfc_mcp.gateway.flows.policy import FlowDenied
+from asyncfc_mcp.gateway.restart.recalling import RunsElsewhere
 from asyncfc_mcp.gateway.table import UnknownToken
+from asyncfc_mcp.gateway.words.imitations import disarmed
 from asyncfc_mcp.server.doorway import Context, is_modern
+from asyncfc_mcp.server.referring import ReferenceUnusable
 
 COMPLETE = {"resultType": "complete"}
 """What every result says on 2026-07-28; older revisions do not know it, and the SDK takes it out for them."""

@@ -121,7 +121,7 @@ class Exchanges:
                 return await self._answer(exchange, ctx, call_next)
         finally:
             self._calls.discard(exchange.call)
-        raise MCPError(REQUEST_CANCELLED, "Request cancelled")
+        raise MCPError(REQUEST_CANCELLED, "The gateway is ending" if self._is_ending else "Request cancelled")
 
     async def _answer(self, exchange: Exchange, ctx: Context, call_next: CallNext) -> HandlerResult:
         try:
@@ -134,6 +134,8 @@ class Exchanges:
     async def end(self) -> None:
         """End every call and every request; those that do not end by themselves are cut off."""
         self._is_ending = True
+        for exchange in self._open:  # their clients can come back to whatever takes our place
+            exchange.is_lost = True
         # before their sessions: one that is cut off under a running handler waits a second for nobody to hear it
         for call in list(self._calls):
             call.cancel()

@@ -14,8 +14,8 @@ import pytest
 import structlog
 
 from asyncfc_mcp.config.models import GatewaySettings
+from asyncfc_mcp.gateway.answering.turns import Wishes
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.turns import Wishes
 from tests.bad_input.support import assert_unharmed, error_of, free_toy
 from tests.bounds import bound_s
 from tests.harness import LIMIT_S, GatewayClient, running

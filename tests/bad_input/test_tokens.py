@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 from asyncfc_mcp.core.token import is_mistyped
+from asyncfc_mcp.gateway.answering.turns import Wishes
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.table import UnknownToken
-from asyncfc_mcp.gateway.turns import Wishes
 from tests.bad_input.support import assert_unharmed, error_of, free_toy
 from tests.harness import LIMIT_S, GatewayClient, running, text_of
 

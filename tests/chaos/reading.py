@@ -13,7 +13,7 @@ from tests.chaos.history import Call, Settled
 Json = dict[str, Any]
 Kind = Literal["token", "settled", "pending", "refused", "unknown", "elsewhere", "strange"]
 
-_CONNECTION_CLOSED = -32000
+_CONNECTION_CLOSED, _REQUEST_CANCELLED = -32000, -32800
 _TOKEN = r"fut_[0-9a-z_]+"
 _FAILED = re.compile(r"\A(?:\[\w+\] )?(?:fut_\S+|the call) \([^)]*\) failed \((\w+)\): ")
 _CANCELLED = re.compile(r"\A(?:\[\w+\] )?(?:fut_\S+|the call) \([^)]*\) was cancelled")
@@ -133,7 +133,7 @@ def _seen_in_error(error: Json) -> Seen:
 
 def is_end_of_connection(message: Json) -> bool:
     """Whether the gateway says that it ends before it could answer."""
-    return "error" in message and message["error"].get("code") == _CONNECTION_CLOSED
+    return "error" in message and message["error"].get("code") in {_CONNECTION_CLOSED, _REQUEST_CANCELLED}
 
 
 def _seen_in_texts(texts: list[str], call: Call, *, is_error: bool, is_token: bool) -> Seen:

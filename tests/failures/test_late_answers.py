@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.late import LateAnswers
+from asyncfc_mcp.gateway.running.late import LateAnswers
 from tests.bad_input.support import error_of, free_toy, odd
 from tests.harness import FREE, LIMIT_S, Era, GatewayClient, running, toy
 

@@ -22,7 +22,7 @@ from asyncfc_mcp.core.label import (
     is_prefix,
     normal_segment,
 )
-from asyncfc_mcp.gateway.labelling import labels_of
+from asyncfc_mcp.gateway.arguments.labelling import labels_of
 from asyncfc_mcp.packs.reader import find_pack, read_packs
 from tests.fuzz.attempts import attempt
 from tests.fuzz.budget import examples

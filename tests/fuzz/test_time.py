@@ -17,7 +17,7 @@ from asyncfc_mcp.core.substitution import substitute
 from asyncfc_mcp.core.token import closest, is_mistyped, normalise
 from asyncfc_mcp.core.value import ANY_SLOT, MISSING, Value
 from asyncfc_mcp.downstream.links.framing import Line, LineSplitter, printable, response_id
-from asyncfc_mcp.gateway.labelling import labels_of
+from asyncfc_mcp.gateway.arguments.labelling import labels_of
 from tests.fuzz.attempts import attempt
 
 SMALL = 2_000

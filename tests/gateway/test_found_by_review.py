@@ -12,7 +12,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from structlog.testing import capture_logs
 
-from asyncfc_mcp.gateway import forgetting
+from asyncfc_mcp.gateway.answering import forgetting
 from tests.harness import FREE, TOY, GatewayClient, running, text_of, toy
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 
 from asyncfc_mcp.config.policy import LabelSource, ToolHints, ToolPolicy
 from asyncfc_mcp.core.label import Label, conflict
-from asyncfc_mcp.gateway.labelling import labels_of
+from asyncfc_mcp.gateway.arguments.labelling import labels_of
 
 
 def policy(

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from asyncfc_mcp.gateway import questions
+from asyncfc_mcp.gateway.questions import asking
 from asyncfc_mcp.server import crowd, tools
 from asyncfc_mcp.transports import sessions
 from tests.bad_input.support import assert_unharmed, error_of, free_toy
@@ -122,7 +122,7 @@ async def test_more_sessions_than_may_be_open_are_refused(
 
 
 async def test_more_questions_than_may_be_open_are_declined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "MOST_OPEN", 1)
+    monkeypatch.setattr(asking, "MOST_OPEN", 1)
     user = User()
     user.may_answer = anyio.Event()
     server = free_toy()

@@ -13,8 +13,9 @@ import anyio
 import pytest
 import structlog
 
-from asyncfc_mcp.gateway import delivery, forgetting, values
+from asyncfc_mcp.gateway.answering import delivery, forgetting
 from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.keeping import values
 from tests.bad_input.support import assert_unharmed, error_of, free_toy
 from tests.harness import LIMIT_S, GatewayClient, running
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncfc_mcp.gateway import entrance
+from asyncfc_mcp.gateway.intake import entrance
 from tests.bad_input.support import assert_unharmed, error_of, free_toy
 from tests.bounds import bound_s
 from tests.harness import FREE, LIMIT_S, GatewayClient, running, text_of

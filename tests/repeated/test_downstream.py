@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncfc_mcp.gateway.repeating import KEY_META_KEY
+from asyncfc_mcp.gateway.intake.repeating import KEY_META_KEY
 from tests import harness
 from tests.harness import LIMIT_S, GatewayClient, running, text_of
 from tests.repeated import breaking as stages

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from mcp_types import CallToolResult
 
-from asyncfc_mcp.gateway.repeating import KEY_META_KEY, LONGEST_KEY
+from asyncfc_mcp.gateway.intake.repeating import KEY_META_KEY, LONGEST_KEY
 from tests.bounds import bound_s
 from tests.harness import FREE, LIMIT_S, GatewayClient, running, text_of, toy
 from tests.tasks.support import with_tasks

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
-from asyncfc_mcp.gateway.repeating import KEY_META_KEY
+from asyncfc_mcp.gateway.intake.repeating import KEY_META_KEY
 from tests.bounds import bound_s
 from tests.process.support import LIMIT_S, RawGateway, text_of
 from tests.restart.ledger import Ledger, ledger
@@ -128,4 +131,25 @@ async def test_over_http_a_pending_call_runs_on_and_its_repetition_waits_for_it(
             assert token_of(await _post(http, key="a", value="1", _wait_s=0)) == token
             book.open("g")
             assert text_of(await _post(http, key="a", value="1", _wait_s=LIMIT_S)) == "1"
+        assert book.count("write a 1") == 1
+
+
+async def test_over_http_a_call_whose_gateway_ends_in_good_order_is_found_like_one_whose_gateway_was_killed(
+    tmp_path: Path,
+) -> None:
+    async with ledger() as book:
+        servers = {"ledger": book.entry()}
+        async with http_gateway(tmp_path, servers) as visitor, _http(visitor) as http:
+            await visitor.token("read", key="a", gate="g")
+            await book.started("g")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(partial(_post, http, key="a", value="1", _as="mine", _wait_s=LIMIT_S))
+                with anyio.fail_after(bound_s(LIMIT_S)):
+                    while "pending" not in await visitor.text("get_future", future="fut_mine"):
+                        pass
+                visitor.process.signal(signal.SIGTERM)
+            await visitor.process.exit_code()
+        async with http_gateway(tmp_path, servers) as visitor, _http(visitor) as http:
+            book.open("g")
+            assert text_of(await _post(http, key="a", value="1", _as="mine", _wait_s=LIMIT_S)) == "1"
         assert book.count("write a 1") == 1

@@ -8,7 +8,7 @@ import anyio
 import httpx2
 import pytest
 
-from asyncfc_mcp.gateway.repeating import KEY_META_KEY
+from asyncfc_mcp.gateway.intake.repeating import KEY_META_KEY
 from tests.bounds import bound_s
 from tests.harness import LIMIT_S, text_of
 from tests.transports.support import (

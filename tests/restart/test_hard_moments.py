@@ -15,8 +15,8 @@ import pytest
 from mcp_types import INVALID_PARAMS
 
 from asyncfc_mcp.config.private_folders import make_private_folders
-from asyncfc_mcp.gateway.recalling import RunsElsewhere
-from asyncfc_mcp.gateway.repeating import KEY_META_KEY
+from asyncfc_mcp.gateway.intake.repeating import KEY_META_KEY
+from asyncfc_mcp.gateway.restart.recalling import RunsElsewhere
 from asyncfc_mcp.server.wire import as_mcp_error
 from tests.process.support import LIMIT_S, RawGateway, text_of
 from tests.restart.ledger import Ledger, ledger

@@ -9,8 +9,8 @@ import pytest
 
 from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.core.future import FutureState
-from asyncfc_mcp.gateway.kept_call import KeptCall, read_call
-from asyncfc_mcp.gateway.validation import wraps_result
+from asyncfc_mcp.core.value import wraps_result
+from asyncfc_mcp.gateway.keeping.kept_call import KeptCall, read_call
 from asyncfc_mcp.store.opening import store_for
 from tests.harness import running
 from tests.store.rows import row, settled

@@ -6,8 +6,8 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncfc_mcp.gateway.slot import is_object, type_names
-from asyncfc_mcp.gateway.validation import ToolSchema
+from asyncfc_mcp.gateway.arguments.slot import is_object, type_names
+from asyncfc_mcp.gateway.arguments.validation import ToolSchema
 from asyncfc_mcp.server.schema import ADDED_TOKENS_AT_MOST, CHARACTERS_PER_TOKEN
 from tests.schema.tools import TOKEN, fits, show, tool_of
 

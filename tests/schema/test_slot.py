@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from asyncfc_mcp.core.value import ANY_SLOT
-from asyncfc_mcp.gateway.validation import ToolSchema, wraps_result
+from asyncfc_mcp.core.value import ANY_SLOT, wraps_result
+from asyncfc_mcp.gateway.arguments.validation import ToolSchema
 from tests.schema.tools import takes
 
 NUMBER: dict[str, Any] = {"type": "number"}

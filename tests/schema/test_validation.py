@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asyncfc_mcp.gateway.validation import Problem, ToolSchema
+from asyncfc_mcp.gateway.arguments.validation import Problem, ToolSchema
 from tests.schema.tools import REAL_TOOLS, takes
 
 TOKEN = "fut_work_0000000000"

@@ -16,7 +16,7 @@ import pytest
 
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
-from asyncfc_mcp.gateway.auditing import AuditLine, AuditLog
+from asyncfc_mcp.gateway.flows.auditing import AuditLine, AuditLog
 from tests.harness import LIMIT_S, running, text_of
 from tests.questions.support import User
 from tests.security.support import Shifty, audited

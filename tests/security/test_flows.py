@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import GetPromptResult, InputRequiredResult, TextContent
 
 from asyncfc_mcp.core.reference import find_references
-from asyncfc_mcp.gateway.flows import FlowDenied, Target
+from asyncfc_mcp.gateway.flows.policy import FlowDenied, Target
 from asyncfc_mcp.gateway.requester import ClientGone
 from tests.harness import FREE, LIMIT_S, Era, running, text_of, toy
 from tests.passing.support import library

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncfc_mcp.gateway.imitations import QUOTE, cleaned, disarmed, one_line
+from asyncfc_mcp.gateway.words.imitations import QUOTE, cleaned, disarmed, one_line
 from tests.security.parsing import claims_of
 
 FORGERIES = (

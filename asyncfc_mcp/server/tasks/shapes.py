@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from asyncfc_mcp.core.future import SETTLED, FutureState, Move
-from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
-from asyncfc_mcp.gateway.imitations import disarmed
-from asyncfc_mcp.gateway.questions import Question
+from asyncfc_mcp.gateway.questions.asking import Question
+from asyncfc_mcp.gateway.words import wording
+from asyncfc_mcp.gateway.words.imitations import disarmed
 from asyncfc_mcp.server.results import settled_result
 
 SHORTEST_POLL_S = 0.5

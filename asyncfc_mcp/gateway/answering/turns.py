@@ -13,18 +13,18 @@ import anyio
 from asyncfc_mcp.core.events import Answered, CancelRequested
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway import wording
+from asyncfc_mcp.gateway.answering.delivery import Delivery
+from asyncfc_mcp.gateway.answering.explaining import Explanations
+from asyncfc_mcp.gateway.answering.forgetting import Forgetter
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.delivery import Delivery
-from asyncfc_mcp.gateway.explaining import Explanations
-from asyncfc_mcp.gateway.forgetting import Forgetter
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.keeping import Keeper, NotKept
-from asyncfc_mcp.gateway.questions import Question, Questions, Waiter
+from asyncfc_mcp.gateway.keeping.keeper import Keeper, NotKept
+from asyncfc_mcp.gateway.keeping.values import Values
+from asyncfc_mcp.gateway.questions.asking import Question, Questions, Waiter
 from asyncfc_mcp.gateway.requester import Requester
-from asyncfc_mcp.gateway.runner import Runner
-from asyncfc_mcp.gateway.shaping import names_its_token
-from asyncfc_mcp.gateway.values import Values
+from asyncfc_mcp.gateway.running.runner import Runner
+from asyncfc_mcp.gateway.words import wording
+from asyncfc_mcp.gateway.words.shaping import names_its_token
 
 
 class Withdrawn(GatewayError):

@@ -13,7 +13,7 @@ from asyncfc_mcp.core.future import SETTLED, FutureState, Move
 from asyncfc_mcp.core.reference import ArgumentFault
 from asyncfc_mcp.downstream.outcome import Outcome
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.keeping import NotKeptYet
+from asyncfc_mcp.gateway.keeping.keeper import NotKeptYet
 from asyncfc_mcp.gateway.table import FutureTable
 from asyncfc_mcp.store.base import FutureStore, StoredFuture
 

@@ -12,13 +12,13 @@ from asyncfc_mcp.core.reference import Reference, find_references, mentions_toke
 from asyncfc_mcp.core.substitution import substitute
 from asyncfc_mcp.core.value import TEXT_SLOT
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway import wording
+from asyncfc_mcp.gateway.arguments.preparation import check_size
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import Gateway
-from asyncfc_mcp.gateway.preparation import check_size
+from asyncfc_mcp.gateway.intake.submission import NAME_WAIT_S
 from asyncfc_mcp.gateway.requester import Requester
-from asyncfc_mcp.gateway.submission import NAME_WAIT_S
+from asyncfc_mcp.gateway.words import wording
 
 
 class ReferenceUnusable(GatewayError):

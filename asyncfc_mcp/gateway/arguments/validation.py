@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from asyncfc_mcp.core.reference import Place, in_words
-from asyncfc_mcp.gateway.slot import Json, is_object, type_names, types_at
+from asyncfc_mcp.gateway.arguments.slot import Json, is_object, type_names, types_at
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -178,16 +178,6 @@ class ToolSchema:
             return text
         slot = self.slot_of(at)
         return text if "string" in slot or not type_names(value) & slot else value
-
-
-def wraps_result(output_schema: object) -> bool:
-    """Whether the value of a tool is wrapped in a property `result` that its author never wrote."""
-    if not is_object(output_schema):
-        return False
-    properties: object = output_schema.get("properties")
-    return output_schema.get("x-fastmcp-wrap-result") is True or (
-        is_object(properties) and set(properties) == {"result"}
-    )
 
 
 def _refuse(constant: str) -> None:

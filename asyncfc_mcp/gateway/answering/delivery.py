@@ -14,12 +14,12 @@ import anyio
 
 from asyncfc_mcp.core.events import Told
 from asyncfc_mcp.core.future import SETTLED, FailureReason, FutureState, Move
-from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.imitations import cleaned
-from asyncfc_mcp.gateway.runner import Runner
-from asyncfc_mcp.gateway.shaping import Block, text_block, text_first
+from asyncfc_mcp.gateway.running.runner import Runner
+from asyncfc_mcp.gateway.words import wording
+from asyncfc_mcp.gateway.words.imitations import cleaned
+from asyncfc_mcp.gateway.words.shaping import Block, text_block, text_first
 
 SAME_STEP_S = 0.1
 """A call this soon after the scope's last answer cannot have been written after reading it."""

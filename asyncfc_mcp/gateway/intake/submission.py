@@ -18,15 +18,15 @@ from asyncfc_mcp.core.reference import Reference, find_references, in_words, men
 from asyncfc_mcp.core.token import is_minted, mint, slug_of
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.arguments.labelling import labels_of
+from asyncfc_mcp.gateway.arguments.preparation import Preparation, check_size
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.entrance import Entrance
-from asyncfc_mcp.gateway.flows import Flows, Target
+from asyncfc_mcp.gateway.flows.policy import Flows, Target
 from asyncfc_mcp.gateway.future import Future, Request
-from asyncfc_mcp.gateway.labelling import labels_of
-from asyncfc_mcp.gateway.preparation import Preparation, check_size
-from asyncfc_mcp.gateway.recalling import Recalling
-from asyncfc_mcp.gateway.repeating import CallKey
-from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.intake.entrance import Entrance
+from asyncfc_mcp.gateway.intake.repeating import CallKey
+from asyncfc_mcp.gateway.restart.recalling import Recalling
+from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable, NameTaken
 
 NAME_WAIT_S = 0.1

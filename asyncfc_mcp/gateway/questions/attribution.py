@@ -19,7 +19,7 @@ from mcp_types import INVALID_REQUEST
 from asyncfc_mcp.core.future import AT_WORK
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.questions import Questions
+from asyncfc_mcp.gateway.questions.asking import Questions
 from asyncfc_mcp.gateway.requester import ClientGone, Requester
 
 Notified = Callable[[str, Sequence[Future], str, Mapping[str, Any] | None], None]

@@ -13,7 +13,7 @@ from asyncfc_mcp.core.record import Blocker
 from asyncfc_mcp.downstream.pins import ChangedTool
 from asyncfc_mcp.downstream.status import ConnectionState, ServerStatus
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.imitations import cleaned, one_line
+from asyncfc_mcp.gateway.words.imitations import cleaned, one_line
 
 _LONGEST_SAID = 300
 """Of what a server says beside its results, in the middle of a sentence of ours."""

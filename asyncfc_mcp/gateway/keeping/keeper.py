@@ -19,7 +19,7 @@ import structlog
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.kept_call import write_call
+from asyncfc_mcp.gateway.keeping.kept_call import write_call
 from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.store.base import FutureStore, StoredFuture, StoreFault
 from asyncfc_mcp.store.faults import LimitReached

@@ -9,12 +9,12 @@ import anyio
 import structlog
 
 from asyncfc_mcp.core.events import Forgotten
-from asyncfc_mcp.gateway.delivery import Delivery
+from asyncfc_mcp.gateway.answering.delivery import Delivery
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.keeping import Keeper
-from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.keeping.keeper import Keeper
+from asyncfc_mcp.gateway.keeping.values import MOST_SETTLED, Values
+from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
-from asyncfc_mcp.gateway.values import MOST_SETTLED, Values
 from asyncfc_mcp.store.base import FutureStore, StoreFault
 
 SWEEP_S = 30.0

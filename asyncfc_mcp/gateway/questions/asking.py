@@ -23,9 +23,9 @@ from asyncfc_mcp.core.future import AT_WORK, FutureState, Move
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.question_form import can_be_asked, check_question
+from asyncfc_mcp.gateway.questions.form import can_be_asked, check_question
 from asyncfc_mcp.gateway.requester import ClientGone, Requester
-from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.running.runner import Runner
 
 InputRequests = Mapping[str, Any]
 """As on the wire of 2026-07-28: from a key to `{"method": …, "params": …}`."""

@@ -13,10 +13,10 @@ import anyio
 
 from asyncfc_mcp.core.future import SETTLED, Move
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.gateway.answering.forgetting import Forgetter
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.forgetting import Forgetter
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.running.runner import Runner
 
 MOST_WAITING_A_SCOPE = 1_000
 """Calls of one scope that wait to come in."""

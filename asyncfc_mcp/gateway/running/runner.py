@@ -30,17 +30,17 @@ from asyncfc_mcp.downstream.outcome import (
 from asyncfc_mcp.downstream.pins import ToolHeld
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.attempts import call_repeatedly
+from asyncfc_mcp.gateway.arguments.preparation import Preparation
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.gateway.flows import QUESTION as FLOW_QUESTION
-from asyncfc_mcp.gateway.flows import FlowDenied, Flows, Target
+from asyncfc_mcp.gateway.flows.policy import QUESTION as FLOW_QUESTION
+from asyncfc_mcp.gateway.flows.policy import FlowDenied, Flows, Target
 from asyncfc_mcp.gateway.future import NOTHING_ASKED, Future, Progress
-from asyncfc_mcp.gateway.keeping import Keeper, NotSent
-from asyncfc_mcp.gateway.late import LateAnswers
-from asyncfc_mcp.gateway.preparation import Preparation
+from asyncfc_mcp.gateway.keeping.keeper import Keeper, NotSent
+from asyncfc_mcp.gateway.keeping.values import Values
 from asyncfc_mcp.gateway.reporting import nameable
+from asyncfc_mcp.gateway.running.attempts import call_repeatedly
+from asyncfc_mcp.gateway.running.late import LateAnswers
 from asyncfc_mcp.gateway.table import FutureTable
-from asyncfc_mcp.gateway.values import Values
 from asyncfc_mcp.store.base import StoreFault
 
 _LONGEST_MESSAGE = 2_000

@@ -8,7 +8,7 @@ from typing import Any, cast
 from asyncfc_mcp.core.value import MISSING, parse_json
 from asyncfc_mcp.downstream.outcome import Outcome
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.imitations import disarmed
+from asyncfc_mcp.gateway.words.imitations import disarmed
 
 OWN_META = "asyncfc/"
 """How the keys begin under which the gateway itself says things in `_meta`; no server may."""

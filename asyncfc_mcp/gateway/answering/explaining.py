@@ -8,12 +8,12 @@ from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.record import Blocker
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.downstream.status import ConnectionState
-from asyncfc_mcp.gateway import wording
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.questions import Questions
-from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.questions.asking import Questions
+from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
+from asyncfc_mcp.gateway.words import wording
 
 
 class Explanations:

@@ -19,10 +19,10 @@ from asyncfc_mcp.downstream.outcome import Outcome
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import NOTHING_ASKED, Future
-from asyncfc_mcp.gateway.kept_call import UNWRITTEN, as_rpc_error, read_call
-from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.keeping.kept_call import UNWRITTEN, as_rpc_error, read_call
+from asyncfc_mcp.gateway.keeping.values import Values
+from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
-from asyncfc_mcp.gateway.values import Values
 from asyncfc_mcp.store.base import FutureStore, StoredFuture
 
 _MINTED_BITS = 128

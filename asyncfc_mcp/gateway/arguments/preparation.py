@@ -11,8 +11,8 @@ from asyncfc_mcp.core.reference import ArgumentFault, in_words, mentions_tokens
 from asyncfc_mcp.core.size import in_megabytes, size_of
 from asyncfc_mcp.core.substitution import substitute
 from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.gateway.arguments.validation import ToolSchema
 from asyncfc_mcp.gateway.future import Future, Request
-from asyncfc_mcp.gateway.validation import ToolSchema
 
 MOST_SCHEMAS = 10_000
 """Compiled and kept; servers may list new tools for ever."""

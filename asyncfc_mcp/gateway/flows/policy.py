@@ -19,12 +19,12 @@ from asyncfc_mcp.config.models import FlowPolicy, FlowRule
 from asyncfc_mcp.core.reference import Reference, in_words
 from asyncfc_mcp.downstream.outcome import InputRefused
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.auditing import AuditLine, AuditLog
 from asyncfc_mcp.gateway.caller import Caller
+from asyncfc_mcp.gateway.flows.auditing import AuditLine, AuditLog
 from asyncfc_mcp.gateway.future import Future
-from asyncfc_mcp.gateway.imitations import one_line
 from asyncfc_mcp.gateway.reporting import nameable, scope_in_logs
 from asyncfc_mcp.gateway.requester import ClientGone
+from asyncfc_mcp.gateway.words.imitations import one_line
 
 AskUser = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Puts one `{"method": …, "params": …}` of the wire to the user; the raw result, or InputRefused."""

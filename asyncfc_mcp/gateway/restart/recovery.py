@@ -20,9 +20,9 @@ from asyncfc_mcp.core.future import Failure, FailureReason, FutureState
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.gateway.future import NOTHING_ASKED, Future, Request
-from asyncfc_mcp.gateway.kept_call import KeptCall, Work, fingerprint, read_call
-from asyncfc_mcp.gateway.recalling import Recalling
-from asyncfc_mcp.gateway.runner import Runner
+from asyncfc_mcp.gateway.keeping.kept_call import KeptCall, Work, fingerprint, read_call
+from asyncfc_mcp.gateway.restart.recalling import Recalling
+from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
 from asyncfc_mcp.store.base import FutureStore, StoredFuture, StoreFault
 from asyncfc_mcp.store.codec import identity_digest

@@ -1,0 +1,1 @@
+"""What is durable, and what of it is in memory."""

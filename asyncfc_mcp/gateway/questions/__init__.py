@@ -1,0 +1,1 @@
+"""What running calls ask of their users, and whom that is put to."""

@@ -1,0 +1,1 @@
+"""Futures of earlier processes: read again, and taken up."""

@@ -1,0 +1,1 @@
+"""The shell round the scheduler: calls at work on their servers."""
