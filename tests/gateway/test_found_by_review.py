@@ -234,7 +234,7 @@ async def test_values_over_the_budget_are_forgotten_oldest_told_first(monkeypatc
 
 async def test_silent_scopes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forgetting, "SWEEP_S", 0.01)
-    monkeypatch.setattr("asyncfc_mcp.gateway.delivery.IDLE_S", 0.05)
+    monkeypatch.setattr("asyncfc_mcp.gateway.answering.delivery.IDLE_S", 0.05)
     async with running({"toy": toy(tools={"echo": FREE})}) as gateway:
         for number in range(20):
             await gateway.call("echo", text="x", scope=f"chat{number}")

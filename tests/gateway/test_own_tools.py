@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import anyio
@@ -196,6 +197,20 @@ async def test_cancel_reaches_the_server_and_keeps_the_labels_for_the_grace() ->
         text = await gateway.value(first)
         assert "cancelled" in text
         assert "not needed" in text
+
+
+async def test_a_call_that_was_given_up_and_forgotten_does_not_time_out() -> None:
+    broken: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context))
+    server = toy(cancel_grace_s=0.05, timeout_s=1, tools={"hold": FREE})
+    async with running({"toy": server}, inline_wait_s=0, ttl_s=0.1) as gateway:
+        await gateway.call("cancel_future", futures=[await gateway.token("hold", key="a")])
+        with anyio.fail_after(10):
+            while len(gateway.app.gateway.table):
+                await anyio.lowlevel.checkpoint()
+        # whose time is over after that of the first
+        assert "timed_out" in await gateway.text("hold", key="b", _wait_s=10)
+    assert not broken
 
 
 async def test_a_server_that_answers_a_cancelled_call_is_heard() -> None:

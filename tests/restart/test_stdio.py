@@ -80,7 +80,7 @@ async def test_an_old_future_is_not_listed_and_the_list_says_how_it_is_read(tmp_
         assert await awaited(gateway, token) == "old"
         listed = await gateway.text("list_futures")
         assert token not in listed
-        assert "by its token, with get_future" in listed
+        assert "can still be read by its token" in listed
 
 
 async def test_a_call_at_work_is_outcome_unknown_and_a_pending_one_was_not_started(tmp_path: Path) -> None:

@@ -297,6 +297,8 @@ class Runner:
             await listener.progress(progress.done, progress.total, progress.message)
 
     def _time_out(self, future: Future) -> None:
+        if future.record.has_ended:  # given up before, and perhaps forgotten; only a late answer is waited for
+            return
         limit = f"{future.policy.timeout_s:g} s"
         if future.call.future in self._sent:
             message = f"it ran longer than {limit}; it may still take effect"
