@@ -52,6 +52,7 @@ def visits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             command = CLIENTS[client]()
         return visit(make_place(tmp_path_factory.mktemp("-".join(way))), command, door)
 
+    tmp_path_factory.getbasetemp()  # made by whoever comes first, and two threads that come at once would both make it
     asked = {way for item in request.session.items if item.path == request.path for way in ways_of(item)}
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         made = {way: pool.submit(play, way) for way in WAYS if way in asked}
