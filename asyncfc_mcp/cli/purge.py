@@ -12,7 +12,7 @@ import click
 from asyncfc_mcp.config.load import load_file, state_folder
 from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.store.opening import store_file
+from asyncfc_mcp.store.opening import store_bytes, store_file
 from asyncfc_mcp.store.purging import Purged, purge
 
 
@@ -28,7 +28,7 @@ def run_purge(config_file: Path | None, store: str | None, *, has_all: bool, old
             return
         purged = purge(
             path,
-            max_bytes=int(settings.store_max_mb * 1_000_000),
+            max_bytes=store_bytes(settings),
             now=now,
             settled_before=math.inf if has_all else settled_before,
         )

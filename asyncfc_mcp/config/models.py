@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -214,6 +214,11 @@ class ServerEntry(BaseModel):
     transport: StdioEntry | RemoteEntry
     settings: ServerSettings
     """Every field of `SharedSettings` filled in from the levels above and the defaults below."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it this server and no other, as JSON; it holds secrets, so only a hash of it may be kept."""
+        return {"key": self.key, "transport": self.transport.model_dump(mode="json")}
 
 
 class GatewayConfig(BaseModel):

@@ -13,7 +13,7 @@ import re
 import string
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Literal
+from typing import Final, Literal
 
 from asyncfc_mcp.errors import GatewayError
 
@@ -22,6 +22,11 @@ TOKEN_PATTERN = r"fut_[A-Za-z0-9_-]+"  # noqa: S105  the shape of tokens, not on
 """What is token-shaped, as a regular expression."""
 SURROUNDINGS = string.whitespace + "`<>"
 """What models put around a token and does not count."""
+
+KNOWN_CALLER_BITS: Final = 40
+"""Of chance in a token, where only its principal can use it: enough to tell futures apart."""
+UNGUESSABLE_BITS: Final = 128
+"""Where whoever has the token may see the value."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = {character: digit for digit, character in enumerate(_ALPHABET)}

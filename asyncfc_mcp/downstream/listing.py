@@ -198,7 +198,7 @@ class KeptListing:
     """The last known listings of one server, a private file for each kind of client that it was listed for."""
 
     def __init__(self, state_folder: Path, entry: ServerEntry) -> None:
-        self._identity = {"key": entry.key, "transport": entry.transport.model_dump(mode="json")}
+        self._identity = entry.identity
         self._server = entry.key
         self._folder = state_folder / "lists"
 

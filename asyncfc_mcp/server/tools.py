@@ -233,14 +233,10 @@ class OwnTools:
             rest = [one.future for one in settled if one.future.token not in unread]
             try:
                 await self._gateway.values.load(rest)
-            except ValueGone as fault:
+            except (ValueGone, NotKeptYet) as fault:
                 if may_raise:
                     raise
                 unread |= dict.fromkeys(fault.tokens, fault)
-            except NotKeptYet as fault:
-                if may_raise:
-                    raise
-                unread[fault.token] = fault
             else:
                 return unread
 

@@ -55,11 +55,16 @@ def store_for(settings: GatewaySettings, state_folder: Path | None, kind: str) -
             return MemoryStore()
     return SqliteStore(
         path,
-        max_bytes=int(settings.store_max_mb * 1_000_000),
+        max_bytes=store_bytes(settings),
         keeps_values=settings.store_values,
         makes_folder=is_default,
         kind=kind,
     )
+
+
+def store_bytes(settings: GatewaySettings) -> int:
+    """How large the file may become."""
+    return int(settings.store_max_mb * 1_000_000)
 
 
 def store_file(settings: GatewaySettings, state_folder: Path | None) -> Path | None:

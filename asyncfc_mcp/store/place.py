@@ -12,7 +12,6 @@ from asyncfc_mcp.config.private_folders import make_private_folders
 from asyncfc_mcp.store.faults import UnusableStore, place_fault
 
 _PRIVATE_FILE = 0o600
-_PRIVATE_FOLDER = 0o700
 _OTHERS = 0o077
 
 
@@ -53,13 +52,13 @@ def close_to_others(path: Path) -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Likewise a folder; its parent is there.
+    """Likewise a folder.
 
     Raises:
         StoreFault: it cannot be made.
     """
     try:
-        path.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+        make_private_folders(path)
     except OSError as error:
         raise place_fault(error, path) from error
 

@@ -197,9 +197,9 @@ class _Body:
     def __init__(self, messages: deque[Message], receive: Receive) -> None:
         self._messages = messages
         self._receive = receive
-        self.hash = hashlib.sha256(b"".join(message.get("body", b"") for message in messages)).digest()
         is_complete = messages[-1]["type"] == "http.request" and not messages[-1].get("more_body", False)
         whole = b"".join(message.get("body", b"") for message in messages) if is_complete else b""
+        self.hash = hashlib.sha256(whole).digest()
         self.may_be_request = b'"id"' in whole and b'"method"' in whole
         """Whether it is complete and may be more than a notification or an answer."""
 

@@ -1,3 +1,5 @@
+"""Server-sent events are read whole however their bytes arrive, and a long one keeps its ends."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

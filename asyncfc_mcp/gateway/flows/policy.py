@@ -149,11 +149,11 @@ class Flows:
         crossings = tuple(_crossings(references, needs, target.server))
         if not crossings:
             return None
-        for one in crossings:
-            if self.decision(one.origin, target.server) == "deny":
-                passage = Passage(caller, target, (one,), ())
-                self._refuse(passage, one, "deny", "denied by a rule of the user's")
-        to_ask = [one for one in crossings if self.decision(one.origin, target.server) == "ask"]
+        decisions = [self.decision(one.origin, target.server) for one in crossings]
+        if "deny" in decisions:
+            denied = crossings[decisions.index("deny")]
+            self._refuse(Passage(caller, target, (denied,), ()), denied, "deny", "denied by a rule of the user's")
+        to_ask = (one for one, decision in zip(crossings, decisions, strict=True) if decision == "ask")
         passage = Passage(caller, target, crossings, tuple(to_ask))
         self._drop_remembered(passage)
         return passage

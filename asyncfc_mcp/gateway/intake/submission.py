@@ -15,7 +15,7 @@ import anyio
 from asyncfc_mcp.core.events import Call, Submitted
 from asyncfc_mcp.core.label import Label, conflict
 from asyncfc_mcp.core.reference import Reference, find_references, in_words, mentions_tokens
-from asyncfc_mcp.core.token import is_minted, mint, slug_of
+from asyncfc_mcp.core.token import KNOWN_CALLER_BITS, UNGUESSABLE_BITS, is_minted, mint, slug_of
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.arguments.labelling import labels_of
@@ -266,7 +266,7 @@ class Submission:
         return future
 
     def _new_token(self, caller: Caller, tool: CatalogTool) -> str:
-        bits = 128 if caller.is_anonymous else 40
+        bits = UNGUESSABLE_BITS if caller.is_anonymous else KNOWN_CALLER_BITS
         while True:
             token = mint(slug_of(tool.policy.tool), secrets.randbits(bits), bits)
             if not self._table.holds(token):

@@ -59,7 +59,7 @@ class NotKeptYet(StoreFault):
             f"{future.token} ({future.tool_name}) has settled, and how cannot be stored: {fault}. Once it is stored, "
             "it can be read with this token; the call need not be sent again."
         )
-        self.token = future.token
+        self.tokens = (future.token,)
 
 
 class Keeper:

@@ -143,8 +143,7 @@ def as_rpc_error(kept: KeptError | None) -> RpcError | None:
 
 def fingerprint(entry: ServerEntry) -> str:
     """A hash of a server's entry: what was meant for one server is not sent to another under its name."""
-    identity = {"key": entry.key, "transport": entry.transport.model_dump(mode="json")}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(entry.identity, sort_keys=True).encode()).hexdigest()
 
 
 def _work_of(future: Future, server: str) -> Work:

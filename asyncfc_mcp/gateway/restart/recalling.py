@@ -14,7 +14,7 @@ from typing import Any
 from asyncfc_mcp.core.events import Call, Recalled
 from asyncfc_mcp.core.future import SETTLED, Failure, FailureReason, FutureState
 from asyncfc_mcp.core.reference import token_shapes
-from asyncfc_mcp.core.token import is_unguessable, mint, normalise, slug_of
+from asyncfc_mcp.core.token import UNGUESSABLE_BITS, is_unguessable, mint, normalise, slug_of
 from asyncfc_mcp.downstream.outcome import Outcome
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
@@ -25,7 +25,6 @@ from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
 from asyncfc_mcp.store.base import FutureStore, StoredFuture
 
-_MINTED_BITS = 128
 MOST_LOOKED_UP = 256
 """Words of one request that are looked up: a text may be full of what looks like tokens."""
 
@@ -93,7 +92,7 @@ class Recalling:
         kept = read_call(row) or UNWRITTEN
         identity = kept.future or row.future
         # of a token that was not stored there is a hash alone, so the call is told under another one
-        token = kept.token or mint(slug_of(row.tool), secrets.randbits(_MINTED_BITS), _MINTED_BITS)
+        token = kept.token or mint(slug_of(row.tool), secrets.randbits(UNGUESSABLE_BITS), UNGUESSABLE_BITS)
         await self._make_known(caller, row, token, identity)
         return self._table.known(identity)
 

@@ -38,6 +38,7 @@ _OURS_PLAIN = re.compile(
 _CANDIDATE = re.compile(r"fut_|earlier\s+calls|-{2}\s*end\s+[0-9a-f]{4}")
 """Finds at least what `_OURS` does, in text as it is read."""
 _NEEDED = frozenset("fut_earlicsnd-0123456789b ")
+"""Without a character that is read as one of these, a text is searched as it stands."""
 MOST_READ_CHARACTERS = 1_000_000
 """Odd text is read line by line up to this size; a longer one that may imitate us is quoted throughout."""
 
