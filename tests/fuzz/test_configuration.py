@@ -93,9 +93,13 @@ FILES = (
 
 def loaded(content: bytes) -> LoadedConfig | ConfigurationError:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "config.json")
-        file.write_bytes(content)
-        return attempt(lambda: load_file(file, ENVIRON), ConfigurationError)
+        return loaded_in(folder, content)
+
+
+def loaded_in(folder: str, content: bytes) -> LoadedConfig | ConfigurationError:
+    file = Path(folder, "config.json")
+    file.write_bytes(content)
+    return attempt(lambda: load_file(file, ENVIRON), ConfigurationError)
 
 
 def assert_usable(found: LoadedConfig | ConfigurationError) -> None:
@@ -185,7 +189,8 @@ def test_nesting_behind_a_comment_is_said_to_be_nesting() -> None:
 @given(DOCUMENTS)
 def test_comments_change_nothing(document: dict[str, Any]) -> None:
     plain, commented = json.dumps(document), f"/* a comment */ {json.dumps(document)}"
-    one, other = loaded(plain.encode()), loaded(commented.encode())
+    with tempfile.TemporaryDirectory() as folder:  # the same for both: what is relative is relative to the file
+        one, other = (loaded_in(folder, content.encode()) for content in (plain, commented))
     if isinstance(one, LoadedConfig):
         assert isinstance(other, LoadedConfig)
         assert repr(one.config.servers) == repr(other.config.servers)
