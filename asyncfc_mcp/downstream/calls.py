@@ -9,11 +9,11 @@ from typing import Any, TypeVar, cast
 import anyio
 from mcp.shared.dispatcher import ProgressFnT
 
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.hooks import OnInput, OnStatus
 from asyncfc_mcp.downstream.links.faults import how_large
 from asyncfc_mcp.downstream.outcome import (
-    DownstreamError,
     DownstreamLost,
     DownstreamUnavailable,
     InputRefused,
@@ -66,14 +66,14 @@ class Call:
         self._check = check
         self._was_taken = False
         self._max_result_bytes = max_result_bytes
-        self._cancel_requested: anyio.Event | None = None
+        self._cancel_requested: CancelRequest | None = None
         self._new_sender = partial(Sender, server, tool, claims=claims, owner=owner)
         self._sender = self._new_sender(self._admitted, on_progress=on_progress)
 
     async def run(
         self,
         arguments: dict[str, Any] | None,
-        cancel_requested: anyio.Event | None,
+        cancel_requested: CancelRequest | None,
         *,
         input_responses: dict[str, Any] | None = None,
         request_state: str | None = None,
@@ -89,21 +89,8 @@ class Call:
         if cancel_requested is None:
             return await self._carry_out(params, answers)
         self._sender.is_cancelled = cancel_requested.is_set()
-        ended: Outcome | DownstreamError | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._pass_on_cancel, cancel_requested)
-            try:
-                ended = await self._carry_out(params, answers)
-            except DownstreamError as error:
-                ended = error
-            tasks.cancel_scope.cancel()
-        if isinstance(ended, Outcome):
-            return ended
-        raise ended or DownstreamLost(self._server, self._tool)
-
-    async def _pass_on_cancel(self, cancel_requested: anyio.Event) -> None:
-        await cancel_requested.wait()
-        await self._sender.cancel()
+        with cancel_requested.heard_by(self._sender.cancel):
+            return await self._carry_out(params, answers)
 
     async def _admitted(self) -> Live:
         live = await self._connected()

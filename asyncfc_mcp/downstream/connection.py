@@ -20,6 +20,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 
 from asyncfc_mcp.config.models import ServerEntry
 from asyncfc_mcp.downstream.calls import Call
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims, Era
 from asyncfc_mcp.downstream.exchange import RecordingDispatcher
 from asyncfc_mcp.downstream.following import LIST_CHANGES, Lists
@@ -34,7 +35,6 @@ from asyncfc_mcp.downstream.sign_in.auth import SignIn
 from asyncfc_mcp.downstream.status import ServerStatus
 from asyncfc_mcp.downstream.supervision import HANDSHAKE_LIMIT_S, START_TIMEOUT_S, Supervisor
 from asyncfc_mcp.downstream.tasks.book import TaskBook
-from asyncfc_mcp.downstream.tasks.finishing import must_be_task
 from asyncfc_mcp.downstream.vigil import Vigil
 
 log = structlog.get_logger(__name__)
@@ -153,7 +153,7 @@ class Connection:
         meta: dict[str, Any] | None = None,
         claims: Claims | None = None,
         on_progress: ProgressFnT | None = None,
-        cancel_requested: anyio.Event | None = None,
+        cancel_requested: CancelRequest | None = None,
         owner: object = None,
         on_input: OnInput | None = None,
         on_status: OnStatus | None = None,
@@ -198,8 +198,7 @@ class Connection:
             )
 
     def _must_be_task(self, tool: str) -> bool:
-        listing = self.listing or Listing()
-        return any(known["name"] == tool and must_be_task(known, listing.capabilities) for known in listing.tools)
+        return self.listing is not None and tool in self.listing.must_be_tasks
 
     async def request(
         self,

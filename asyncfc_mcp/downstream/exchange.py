@@ -21,6 +21,7 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.shared.transport_context import TransportContext
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, LOG_LEVEL_META_KEY, RequestId
 
+from asyncfc_mcp.downstream.answers import Answers
 from asyncfc_mcp.downstream.claims import EVERYTHING, TASKS_EXTENSION, Claims
 from asyncfc_mcp.downstream.links.link import Link
 from asyncfc_mcp.downstream.tasks.book import TaskBook
@@ -77,7 +78,9 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
     def __init__(
         self, link: Link, *, claims: Claims = EVERYTHING, ears: Ears | None = None, book: TaskBook | None = None
     ) -> None:
-        self._inner: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(link.read, link.write)
+        self._answers = Answers(link.read, link.write)
+        self._inner: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(self._answers.others, link.write)
+        self._tasks: anyio.abc.TaskGroup | None = None
         self._lost = link.lost
         self._claims = claims
         self._ears = ears
@@ -125,7 +128,7 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
         self._in_flight.add(exchange)
         try:
             params = _claiming(params, exchange.claims or self._claims)
-            exchange.result = await self._inner.send_raw_request(method, params, options)
+            exchange.result = await self._answers.request(request_id, method, params, options)
         finally:
             self._in_flight.discard(exchange)
         return exchange.result
@@ -134,9 +137,11 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
         """Send a notification as it is."""
         await self._inner.notify(method, params, opts)
 
-    async def cancel(self, exchange: Exchange, reason: str) -> None:
-        """Ask the server to cancel a request whose answer is still waited for."""
-        await self.notify("notifications/cancelled", {"requestId": exchange.request_id, "reason": reason})
+    def cancel(self, exchange: Exchange, reason: str) -> None:
+        """Have the server asked to cancel a request whose answer is still waited for."""
+        if self._tasks is not None:
+            cancelled = {"requestId": exchange.request_id, "reason": reason}
+            self._tasks.start_soon(self.notify, "notifications/cancelled", cancelled)
 
     async def run(
         self,
@@ -148,13 +153,18 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
     ) -> None:
         """Receive until the link ends, then say so."""
         try:
-            await self._inner.run(
-                self._answering(on_request),
-                self._hearing(on_notify),
-                self._intercepting(on_notify_intercept),
-                task_status=task_status,
-            )
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                await self._inner.run(
+                    self._answering(on_request),
+                    self._hearing(on_notify),
+                    self._intercepting(on_notify_intercept),
+                    task_status=task_status,
+                )
+                tasks.cancel_scope.cancel()
         finally:
+            self._tasks = None
+            self._answers.end()
             self._lost.set()
 
     def _answering(self, on_request: OnRequest) -> OnRequest:
@@ -183,10 +193,17 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
 
     def _intercepting(self, on_notify_intercept: OnNotifyIntercept | None) -> OnNotifyIntercept:
         def intercept(method: str, params: Mapping[str, Any] | None) -> bool:
-            taken = self._book.take(method, params)
+            taken = self._book.take(method, params) or self._take_progress(method, params)
             return taken or (on_notify_intercept is not None and on_notify_intercept(method, params))
 
         return intercept
+
+    def _take_progress(self, method: str, params: Mapping[str, Any] | None) -> bool:
+        """Whether it is the progress of a request of ours; it is passed on in the background."""
+        told = self._answers.progress(params) if method == "notifications/progress" and params is not None else None
+        if told is not None and self._tasks is not None:
+            self._tasks.start_soon(told)
+        return told is not None
 
     def _owners_meant(self, params: Mapping[str, Any] | None) -> tuple[object, ...]:
         """On HTTP a message comes with the answer to one request, and so in its context; over pipes from anywhere."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from asyncfc_mcp.downstream.exchange import Exchange
 from asyncfc_mcp.downstream.handshake import is_closed
 from asyncfc_mcp.downstream.private_file import replace_file
 from asyncfc_mcp.downstream.sending import RawRequest, Unread
+from asyncfc_mcp.downstream.tasks.finishing import must_be_task
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,11 @@ class Listing:
     resources: tuple[dict[str, Any], ...] = ()
     templates: tuple[dict[str, Any], ...] = ()
     prompts: tuple[dict[str, Any], ...] = ()
+
+    @cached_property
+    def must_be_tasks(self) -> frozenset[str]:
+        """The tools that are called as tasks or not at all."""
+        return frozenset(tool["name"] for tool in self.tools if must_be_task(tool, self.capabilities))
 
 
 async def fetch_listing(

@@ -113,12 +113,12 @@ class Sender:
         self.last_id: RequestId | None = None
         """Under which the last request was sent, which is the token of its progress as well."""
 
-    async def cancel(self) -> None:
-        """Ask the server to cancel what it is at; end a wait in which nothing is running there."""
+    def cancel(self) -> None:
+        """Have the server asked to cancel what it is at; end a wait in which nothing is running there."""
         self.is_cancelled = True
         self._waiting.cancel()
         if self._live is not None and self._exchange is not None:
-            await self._live.dispatcher.cancel(self._exchange, "cancelled by the client")
+            self._live.dispatcher.cancel(self._exchange, "cancelled by the client")
 
     async def send(self, method: str, params: dict[str, Any] | None, *, name: str | None = None) -> dict[str, Any]:
         """Send it as soon as the server is connected; the raw result.

@@ -131,8 +131,10 @@ class Supervisor:
         """
         if self.fails_fast and not (is_call and self._may_try_for_a_call):
             raise self._unavailable()
+        if (live := self.usable) is not None:
+            return live
         ended_tries = self._ended_tries
-        if self.usable is None and is_call and self._may_try_for_a_call:
+        if is_call and self._may_try_for_a_call:
             self._try_now.set()
         with anyio.move_on_after(self._start_timeout_s):
             await self.until(lambda: self.usable is not None or self._is_over_since(ended_tries))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from asyncfc_mcp.config.policy import ToolPolicy
 from asyncfc_mcp.core.events import Call
@@ -15,6 +17,7 @@ from asyncfc_mcp.core.future import Failure, FutureState
 from asyncfc_mcp.core.record import FutureRecord
 from asyncfc_mcp.core.reference import Reference
 from asyncfc_mcp.core.value import MISSING, Value, wraps_result
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.outcome import Outcome, RpcError
 from asyncfc_mcp.gateway.caller import Caller
@@ -55,6 +58,42 @@ class Request:
 
 NOTHING_ASKED = Request(None)
 """What a settled future keeps of its request: arguments, and the futures they refer to, must not live as long as it."""
+
+
+class Signal:
+    """An `anyio.Event` that takes up next to nothing until somebody waits for it; most futures are never waited for."""
+
+    __slots__ = ("_event", "_is_set")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._event: anyio.Event | None = None
+
+    def set(self) -> None:
+        """Let everybody go on who waits."""
+        self._is_set = True
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+    def is_set(self) -> bool:
+        """Whether it was set; for good."""
+        return self._is_set
+
+    async def wait(self) -> None:
+        """Wait until it is set."""
+        if self._is_set:
+            await anyio.lowlevel.checkpoint()
+            return
+        if self._event is None:
+            self._event = anyio.Event()
+        await self._event.wait()
+
+
+@cache
+def _origin(server: str) -> frozenset[str]:
+    """One for all futures of a server."""
+    return frozenset({server})
 
 
 @dataclass(slots=True, eq=False)
@@ -104,18 +143,29 @@ class Future:
     """Whether its request ended with a question for the user, so that the answer comes with another request."""
     seen_by: dict[str, Looks] = field(default_factory=dict[str, Looks])
     """What each scope saw when it last polled it."""
-    settled: anyio.Event = field(default_factory=anyio.Event)
-    is_safe: anyio.Event = field(default_factory=anyio.Event)
+    settled: Signal = field(default_factory=Signal)
+    is_safe: Signal = field(default_factory=Signal)
     """Set once the store has how it settled, if a client may ask again, or was found unable to take it."""
     unkept: StoreFault | None = None
     """Why the store could not take how it settled; nobody is told that until it could."""
-    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
-    work: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    """Around the downstream request; once it was given up, its deadline is the end of the wait for a late answer."""
+    cancel_requested: CancelRequest = field(default_factory=CancelRequest)
+    _work: anyio.CancelScope | None = None
 
     def __post_init__(self) -> None:
         """Take over the origins of what it is made from: when it has settled, its request is gone."""
-        self.origins |= {self.policy.server}.union(*(need.origins for need in self.request.needs.values()))
+        made_from = [need.origins for need in self.request.needs.values()]
+        own = _origin(self.policy.server)
+        self.origins = own.union(self.origins, *made_from) if self.origins or made_from else own
+
+    @property
+    def work(self) -> anyio.CancelScope:
+        """Around the downstream request; once it was given up, its deadline ends the wait for a late answer.
+
+        Only a call that runs has one, which takes up as much as all the rest of one that waits.
+        """
+        if self._work is None:
+            self._work = anyio.CancelScope()
+        return self._work
 
     @property
     def token(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.outcome import DownstreamError, InputRefused, MalformedResult
 from tests.downstream.support import connected, eras, seen_by
@@ -82,12 +83,12 @@ async def test_a_call_fails_as_its_input_was_refused() -> None:
     with anyio.fail_after(20):
         async with connected(eras("modern")) as connection:
             with pytest.raises(InputRefused, match="asleep"):
-                await connection.call_tool("ask", {}, on_input=refuse, cancel_requested=anyio.Event())
+                await connection.call_tool("ask", {}, on_input=refuse, cancel_requested=CancelRequest())
             assert len(calls(await seen_by(connection), "ask")) == 1
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_for_input_ends_at_once() -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
 
     async def never(_: Mapping[str, Any]) -> dict[str, Any]:
         cancel.set()
@@ -102,7 +103,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_input_ends_at_once() 
 
 
 async def test_a_call_cancelled_together_with_its_answer_is_not_sent_again() -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
 
     async def both(requests: Mapping[str, Any]) -> dict[str, Any]:
         cancel.set()
@@ -123,7 +124,7 @@ async def test_a_call_abandoned_while_it_waits_for_input_leaves_nothing_behind()
         raise AssertionError
 
     async def call(connection: Connection) -> None:
-        await connection.call_tool("ask", {}, on_input=never, cancel_requested=anyio.Event())
+        await connection.call_tool("ask", {}, on_input=never, cancel_requested=CancelRequest())
 
     with anyio.fail_after(20):
         async with connected(eras("modern")) as connection:

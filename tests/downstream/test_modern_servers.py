@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from asyncfc_mcp.config.models import RemoteEntry, ServerEntry, StdioEntry
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable, RpcError
 from asyncfc_mcp.downstream.status import ConnectionState
@@ -75,7 +76,7 @@ async def test_progress_reaches_the_caller(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", TRANSPORTS)
 async def test_asking_to_cancel_reaches_the_server(kind: str) -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
     with anyio.fail_after(60):
         async with offered(kind) as server, connected(server) as connection, anyio.create_task_group() as tasks:
 

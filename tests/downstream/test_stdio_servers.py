@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from asyncfc_mcp.config.models import StdioEntry
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.outcome import (
     DownstreamError,
     DownstreamLost,
@@ -181,7 +182,7 @@ async def test_a_call_that_never_ends_can_be_dropped_and_costs_nobody_else() -> 
 
 
 async def test_a_late_answer_after_a_cancellation_is_still_received() -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
     outcomes: list[Outcome] = []
 
     with anyio.fail_after(10):
@@ -199,7 +200,7 @@ async def test_a_late_answer_after_a_cancellation_is_still_received() -> None:
 
 
 async def test_a_server_that_ignores_cancellation_leaves_the_call_waiting() -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
 
     async def cancel_once_sent() -> None:
         await connection.call_tool("echo", {})
@@ -216,7 +217,7 @@ async def test_a_server_that_ignores_cancellation_leaves_the_call_waiting() -> N
 
 
 async def test_a_call_that_was_cancelled_before_it_came_to_a_running_server_is_not_sent() -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
     cancel.set()
     with anyio.fail_after(10):
         async with connected(odd()) as connection:
@@ -229,11 +230,11 @@ async def test_an_error_passes_through_a_cancellable_call() -> None:
     with anyio.fail_after(10):
         async with connected(odd()) as connection:
             with pytest.raises(RpcError):
-                await connection.call_tool("refuse", {}, cancel_requested=anyio.Event())
+                await connection.call_tool("refuse", {}, cancel_requested=CancelRequest())
 
 
 async def test_a_call_cancelled_before_it_was_sent_is_not_sent() -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
     cancel.set()
     with anyio.fail_after(5):
         async with connected(odd("slow_start")) as connection:

@@ -19,6 +19,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import METHOD_NOT_FOUND
 
 from asyncfc_mcp.config.models import RemoteEntry, ServerEntry, StdioEntry
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.outcome import (
     DownstreamError,
@@ -196,7 +197,7 @@ async def test_a_failed_task_without_a_stored_result_says_why_it_failed() -> Non
 
 @pytest.mark.parametrize(("dialect", "carrier"), KINDS)
 async def test_cancelling_a_call_cancels_its_task(dialect: str, carrier: str) -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
     async with serving(dialect, carrier) as server, anyio.create_task_group() as tasks:
         ended = server.start(tasks, state={**SLOW, "statusMessage": "digging"}, cancel_requested=cancel)
         await server.saw("tools/call", key="job")
@@ -210,7 +211,7 @@ async def test_cancelling_a_call_cancels_its_task(dialect: str, carrier: str) ->
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_task_that_cannot_be_cancelled_is_waited_for(dialect: str) -> None:
-    cancel = anyio.Event()
+    cancel = CancelRequest()
     async with serving(dialect, "stdio") as server, anyio.create_task_group() as tasks:
         ended = server.start(tasks, state={**FAST, "stubborn": True}, cancel_requested=cancel)
         await server.saw("tasks/get")
@@ -320,7 +321,7 @@ async def test_an_answer_that_the_server_refuses_fails_the_call() -> None:
 
 
 async def test_a_question_is_withdrawn_when_the_call_is_cancelled() -> None:
-    cancel, asked, withdrawn = anyio.Event(), anyio.Event(), anyio.Event()
+    cancel, asked, withdrawn = CancelRequest(), anyio.Event(), anyio.Event()
 
     async def never(_: Mapping[str, Any]) -> dict[str, Any]:
         asked.set()

@@ -16,16 +16,20 @@ class Hearing:
 
     def __init__(self) -> None:
         self.at = time.monotonic()
-        self._noted = anyio.Event()
+        self._noted: anyio.Event | None = None
+        """Somebody waits for what comes next."""
 
     def note(self) -> None:
         """Something came."""
         self.at = time.monotonic()
-        self._noted.set()
-        self._noted = anyio.Event()
+        if self._noted is not None:
+            self._noted.set()
+            self._noted = None
 
     async def next(self) -> None:
         """Wait until something comes."""
+        if self._noted is None:
+            self._noted = anyio.Event()
         await self._noted.wait()
 
 

@@ -1,14 +1,18 @@
-"""MCP over the pipes of a child: our own framing, because a server's rubbish, length or depth must not stop a call."""
+"""MCP over the pipes of a child: our own framing, because a server's rubbish, length or depth must not stop a call.
+
+Both directions are streams as the SDK's dispatcher wants them, without a task or a queue of their own in between.
+"""
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from types import TracebackType
+from typing import Self
 
 import anyio
 import structlog
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, RequestId, jsonrpc_message_adapter
 from pydantic import ValidationError
@@ -24,39 +28,29 @@ log = structlog.get_logger(__name__)
 
 _READ_BYTES = 256 * 1024
 _STDERR_LINE_BYTES = 16 * 1024
-_FLUSH_S = 0.05
 _LAST_ANSWERS_S = 0.5
 _IGNORED_LINES_LOGGED = 10
 """After so many, only every thousandth line of rubbish is logged."""
-
-_Incoming = MemoryObjectSendStream[SessionMessage | Exception]
 
 
 @asynccontextmanager
 async def stdio_link(server: str, entry: StdioEntry, max_result_bytes: int) -> AsyncGenerator[Link]:
     """Start the server of `entry` and talk to it; ends it, and all that it started, on the way out."""
     child = await spawn(entry)
-    incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](16)
-    # Unbounded: a server that does not read its stdin must not hold up those who cancel a call.
-    write, outgoing = anyio.create_memory_object_stream[SessionMessage](math.inf)
     hearing = Hearing()
-    link = Link(read, write, trouble=lambda: _how_it_ended(child), hearing=hearing)
     open_requests = OpenRequests()
-    reader = _Reader(server, child, incoming, hearing, open_requests=open_requests, max_result_bytes=max_result_bytes)
-    flushed = anyio.Event()
-    async with incoming, read, write, outgoing, anyio.create_task_group() as tasks:
-        tasks.start_soon(reader.run)
-        tasks.start_soon(_write_stdin, child, outgoing, incoming, flushed, open_requests)
+    read = _FromChild(server, child, hearing, open_requests, max_result_bytes)
+    write = _ToChild(child, read, open_requests)
+    async with anyio.create_task_group() as tasks:
         tasks.start_soon(_log_stderr, server, child)
-        tasks.start_soon(_close_after_exit, child, incoming)
+        tasks.start_soon(_close_after_exit, child, read)
+        tasks.start_soon(_close_after_deafness, child, read)
         try:
-            yield link
+            yield Link(read, write, trouble=lambda: _how_it_ended(child), hearing=hearing)
         finally:
-            with anyio.CancelScope(shield=True):
-                write.close()
-                with anyio.move_on_after(_FLUSH_S):
-                    await flushed.wait()
-                await child.end()
+            # one that is still writing must be able to come to its end of file
+            tasks.start_soon(read.drain)
+            await child.end()
             tasks.cancel_scope.cancel()
 
 
@@ -68,46 +62,84 @@ def _how_it_ended(child: ChildProcess) -> str | None:
     return f"its process exited with code {child.own_exit_code}; its stderr is in the log"
 
 
-class _Reader:
+class _Stream:
+    """What the SDK's streams share."""
+
+    async def aclose(self) -> None:
+        """Nothing more goes this way."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class _FromChild(_Stream):
     """Turns a child's stdout into messages, and what is none into log lines or error answers."""
 
     def __init__(
-        self,
-        server: str,
-        child: ChildProcess,
-        incoming: _Incoming,
-        hearing: Hearing,
-        *,
-        open_requests: OpenRequests,
-        max_result_bytes: int,
+        self, server: str, child: ChildProcess, hearing: Hearing, open_requests: OpenRequests, max_result_bytes: int
     ) -> None:
         self._server = server
         self._stdout = child.stdout
-        self._incoming = incoming
         self._hearing = hearing
         self._open_requests = open_requests
         self._max_result_bytes = max_result_bytes
+        self._splitter = LineSplitter(most_read_bytes(max_result_bytes))
+        self._messages: deque[SessionMessage | Exception] = deque()
+        self._is_over = False
+        self._waiting = anyio.CancelScope()
         self._ignored = 0
 
-    async def run(self) -> None:
-        splitter = LineSplitter(most_read_bytes(self._max_result_bytes))
-        with self._incoming:
-            while chunk := await self._stdout.read(_READ_BYTES):
-                self._hearing.note()
-                for line in splitter.feed(chunk):
-                    await self._take(line)
-            for line in splitter.rest():
-                await self._take(line)
+    def __aiter__(self) -> Self:
+        return self
 
-    async def _take(self, line: Line) -> None:
-        message = self._message(line)
-        if message is None:
-            return
+    async def __anext__(self) -> SessionMessage | Exception:
         try:
-            await self._incoming.send(message)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            # The session has gone; reading on lets a child that is still writing come to its end of file.
-            return
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> SessionMessage | Exception:
+        """The next message.
+
+        Raises:
+            EndOfStream: none will come.
+        """
+        while not self._messages:
+            if self._is_over:
+                raise anyio.EndOfStream
+            with anyio.CancelScope() as self._waiting:
+                await self._read()
+        return self._messages.popleft()
+
+    async def _read(self) -> None:
+        chunk = await self._stdout.read(_READ_BYTES)
+        if chunk:
+            self._hearing.note()
+            lines = self._splitter.feed(chunk)
+        else:
+            lines = self._splitter.rest()
+            self._is_over = True
+        self._messages += [message for line in lines if (message := self._message(line)) is not None]
+
+    def put(self, message: SessionMessage) -> None:
+        """Have it received as if it had come from the child."""
+        self._messages.append(message)
+        self._waiting.cancel()
+
+    def close(self) -> None:
+        """Give up what has not come by now."""
+        self._is_over = True
+        self._waiting.cancel()
+
+    async def drain(self) -> None:
+        """Read on until the end, and drop it."""
+        while await self._stdout.read(_READ_BYTES):
+            pass
 
     def _message(self, line: Line) -> SessionMessage | None:
         if line.is_cut:
@@ -140,39 +172,47 @@ class _Reader:
             )
 
 
-async def _write_stdin(
-    child: ChildProcess,
-    outgoing: MemoryObjectReceiveStream[SessionMessage],
-    incoming: _Incoming,
-    flushed: anyio.Event,
-    open_requests: OpenRequests,
-) -> None:
-    try:
-        async for item in outgoing:
-            try:
-                data = item.message.model_dump_json(by_alias=True, exclude_unset=True)
-            except ValueError as error:
-                # One message that cannot be written down must cost its sender an answer, not everybody the connection.
-                if isinstance(item.message, JSONRPCRequest):
-                    await incoming.send(_error(item.message.id, f"the request cannot be written: {error}"))
-                continue
-            open_requests.note_sent(item.message)
-            child.stdin.write(data.encode() + b"\n")
-            await child.stdin.drain()
-    except OSError:
-        flushed.set()
-        # It does not listen any more; answers that are on their way get a moment before the session ends.
-        await anyio.sleep(_LAST_ANSWERS_S)
-        incoming.close()
-    finally:
-        flushed.set()
+class _ToChild(_Stream):
+    """Writes to a child's stdin, however much waits there: one that does not read must not hold up who cancels."""
+
+    def __init__(self, child: ChildProcess, read: _FromChild, open_requests: OpenRequests) -> None:
+        self._stdin = child.stdin
+        self._read = read
+        self._open_requests = open_requests
+        self._is_closed = False
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Hand a message to the pipe."""
+        if self._is_closed:
+            raise anyio.ClosedResourceError
+        message = item.message
+        try:
+            line = message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        except ValueError as error:
+            # One message that cannot be written down must cost its sender an answer, not everybody the connection.
+            if isinstance(message, JSONRPCRequest):
+                self._read.put(_error(message.id, f"the request cannot be written: {error}"))
+            return
+        self._open_requests.note_sent(message)
+        self._stdin.write(line + b"\n")
+
+    async def aclose(self) -> None:
+        self._is_closed = True
 
 
-async def _close_after_exit(child: ChildProcess, incoming: _Incoming) -> None:
+async def _close_after_deafness(child: ChildProcess, read: _FromChild) -> None:
+    # It does not listen any more; answers that are on their way get a moment before the session ends.
+    with suppress(OSError):
+        await child.stdin.wait_closed()
+    await anyio.sleep(_LAST_ANSWERS_S)
+    read.close()
+
+
+async def _close_after_exit(child: ChildProcess, read: _FromChild) -> None:
     # What the child started may hold its stdout open, so that no end of file ever comes.
     await child.exited()
     await anyio.sleep(_LAST_ANSWERS_S)
-    incoming.close()
+    read.close()
 
 
 async def _log_stderr(server: str, child: ChildProcess) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import RequestId
 
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.hooks import OnInput, OnStatus
 from asyncfc_mcp.downstream.outcome import DownstreamError, DownstreamLost
 
@@ -51,7 +51,7 @@ class TaskCall:
     on_input: OnInput
     on_status: OnStatus | None = None
     on_progress: ProgressFnT | None = None
-    cancel_requested: anyio.Event | None = None
+    cancel_requested: CancelRequest | None = None
     owner: object = None
     progress_token: RequestId | None = None
     """Of the request that created the task; with 2025-11-25 it goes on being used."""

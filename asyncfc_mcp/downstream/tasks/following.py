@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, CallToolResult
 from pydantic import ValidationError
 
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.outcome import (
     DownstreamError,
     DownstreamLost,
@@ -233,7 +234,7 @@ class FollowedTask(ABC):
 
     # Helpers beside it
 
-    async def _pass_on_cancel(self, cancel_requested: anyio.Event) -> None:
+    async def _pass_on_cancel(self, cancel_requested: CancelRequest) -> None:
         await cancel_requested.wait()
         await self._cancel()
         self._look_now()

@@ -22,7 +22,12 @@ async def call_repeatedly(call: Callable[[], Awaitable[Outcome]], may_repeat: Ca
         DownstreamLost: The connection ended during the call, the last time or an earlier one.
         DownstreamError: As `Connection.call_tool`.
     """
-    lost: DownstreamLost | None = None
+    try:
+        return await call()
+    except DownstreamLost as error:
+        if not may_repeat():
+            raise
+        lost = error
 
     async def attempt() -> Outcome:
         nonlocal lost
@@ -32,8 +37,6 @@ async def call_repeatedly(call: Callable[[], Awaitable[Outcome]], may_repeat: Ca
             lost = error
             raise
         except (DownstreamUnavailable, ToolHeld):
-            if lost is None:
-                raise
             # "The call was not sent" holds for this attempt alone.
             raise lost from None
 
@@ -41,11 +44,12 @@ async def call_repeatedly(call: Callable[[], Awaitable[Outcome]], may_repeat: Ca
         return isinstance(error, DownstreamLost) and may_repeat()
 
     def pause_s(state: RetryCallState) -> float:
-        return delay_s(state.attempt_number)
+        return delay_s(state.attempt_number + 1)
 
+    await anyio.sleep(delay_s(1))
     attempts = AsyncRetrying(
         retry=retry_if_exception(is_worth_it),
-        stop=stop_after_attempt(MOST_ATTEMPTS),
+        stop=stop_after_attempt(MOST_ATTEMPTS - 1),
         wait=pause_s,
         sleep=anyio.sleep,
         reraise=True,

@@ -1,0 +1,223 @@
+"""The requests whose answers are taken off the wire before the SDK's dispatcher sees them.
+
+Calls are nearly all that goes to a server, so they go the short way: one message out, one future that its answer
+resolves, no stream and no task for each. Everything else on the link is the dispatcher's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, cast
+
+import anyio
+import structlog
+from mcp.client._transport import ReadStream, WriteStream  # TransportStreams has no public home
+from mcp.shared.dispatcher import CallOptions, ProgressFnT
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ClientMessageMetadata, SessionMessage
+from mcp_types import (
+    CONNECTION_CLOSED,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
+)
+from opentelemetry import propagate, trace
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
+_LAST_WORD_S = 5.0
+"""How long a link may take for the notice that a request is given up."""
+
+_tracer = trace.get_tracer("asyncfc_mcp")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    answer: asyncio.Future[dict[str, Any] | ErrorData]
+    on_progress: ProgressFnT | None
+
+
+class Answers:
+    """Correlates requests and answers on one link.
+
+    Args:
+        read: what comes from the server.
+        write: the way to it.
+    """
+
+    def __init__(self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]) -> None:
+        self._write = write
+        self._waiters: dict[str, _Waiter] = {}
+        self._is_over = False
+        self.others: ReadStream[SessionMessage | Exception] = _Others(read, self)
+        """All that comes but the answers to requests that were sent here."""
+
+    async def request(
+        self, request_id: RequestId, method: str, params: Mapping[str, Any] | None, options: CallOptions
+    ) -> dict[str, Any]:
+        """Send a request and wait for its answer; the server is told when this is cancelled meanwhile.
+
+        Raises:
+            MCPError: what the server answered, or CONNECTION_CLOSED.
+        """
+        with _span(method, params, request_id) as span:
+            message = _message(request_id, method, params, options)
+            waiter = _Waiter(asyncio.get_running_loop().create_future(), options.get("on_progress"))
+            # answers may write the id as text; a key is one and the same for both
+            self._waiters[str(request_id)] = waiter
+            try:
+                outcome = await self._outcome(message, waiter)
+            except anyio.get_cancelled_exc_class():
+                await self._give_up(request_id)
+                raise
+            finally:
+                del self._waiters[str(request_id)]
+            if isinstance(outcome, dict):
+                return outcome
+            _note_error(span, outcome)
+            raise MCPError(code=outcome.code, message=outcome.message, data=outcome.data)
+
+    async def _outcome(self, message: SessionMessage, waiter: _Waiter) -> dict[str, Any] | ErrorData:
+        if self._is_over:
+            return _CLOSED
+        try:
+            await self._write.send(message)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return _CLOSED
+        return await waiter.answer
+
+    async def _give_up(self, request_id: RequestId) -> None:
+        params = {"requestId": request_id, "reason": "caller cancelled"}
+        notice = JSONRPCNotification(jsonrpc="2.0", method="notifications/cancelled", params=params)
+        with anyio.move_on_after(_LAST_WORD_S, shield=True):
+            try:
+                await self._write.send(SessionMessage(notice))
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                return
+
+    def take(self, message: SessionMessage | Exception) -> bool:
+        """Whether it was the answer to a request that was sent here."""
+        said = None if isinstance(message, Exception) else message.message
+        if not isinstance(said, JSONRPCResponse | JSONRPCError):
+            return False
+        waiter = self._waiters.get(str(said.id))
+        if waiter is None:
+            return False
+        if not waiter.answer.done():
+            waiter.answer.set_result(said.result if isinstance(said, JSONRPCResponse) else said.error)
+        return True
+
+    def progress(self, params: Mapping[str, Any]) -> Callable[[], Coroutine[Any, Any, None]] | None:
+        """What passes on the progress of a request that was sent here; None for any other."""
+        token, done = params.get("progressToken"), params.get("progress")
+        waiter = self._waiters.get(str(token)) if isinstance(token, str | int) else None
+        if waiter is None or waiter.on_progress is None or not _is_number(done):
+            return None
+        total, message = params.get("total"), params.get("message")
+        return partial(
+            _pass_on,
+            waiter.on_progress,
+            float(cast("float", done)),
+            float(cast("float", total)) if _is_number(total) else None,
+            message if isinstance(message, str) else None,
+        )
+
+    def end(self) -> None:
+        """Nothing more comes from the server."""
+        self._is_over = True
+        for waiter in self._waiters.values():
+            if not waiter.answer.done():
+                waiter.answer.set_result(_CLOSED)
+
+
+_CLOSED = ErrorData(code=CONNECTION_CLOSED, message="Connection closed")
+
+
+class _Others:
+    """A stream without the messages that `answers` takes."""
+
+    def __init__(self, read: ReadStream[SessionMessage | Exception], answers: Answers) -> None:
+        self._read = read
+        self._answers = answers
+
+    @property
+    def last_context(self) -> Context | None:
+        """The context in which the last message was sent, where the stream knows it."""
+        return getattr(self._read, "last_context", None)
+
+    async def receive(self) -> SessionMessage | Exception:
+        while True:
+            message = await self._read.receive()
+            if not self._answers.take(message):
+                return message
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            self._answers.end()
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        await self._read.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._read.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        await self._read.__aexit__(exc_type, exc_val, exc_tb)
+
+
+def _message(
+    request_id: RequestId, method: str, params: Mapping[str, Any] | None, options: CallOptions
+) -> SessionMessage:
+    said = dict(params or {})
+    meta: dict[str, Any] = dict(said.get("_meta") or {})
+    if options.get("on_progress") is not None:
+        meta["progressToken"] = request_id
+    propagate.inject(meta)
+    if meta:
+        said["_meta"] = meta
+    request = JSONRPCRequest(jsonrpc="2.0", id=request_id, method=method, **({"params": said} if said else {}))
+    headers = options.get("headers")
+    return SessionMessage(request, ClientMessageMetadata(headers=headers) if headers else None)
+
+
+def _span(method: str, params: Mapping[str, Any] | None, request_id: RequestId) -> Any:
+    name = (params or {}).get("name")
+    return _tracer.start_as_current_span(
+        f"MCP send {method} {name}" if isinstance(name, str) else f"MCP send {method}",
+        kind=SpanKind.CLIENT,
+        attributes={"mcp.method.name": method, "jsonrpc.request.id": str(request_id)},
+    )
+
+
+def _note_error(span: Span, error: ErrorData) -> None:
+    span.set_attributes({"error.type": str(error.code), "rpc.response.status_code": str(error.code)})
+    span.set_status(StatusCode.ERROR, error.message)
+
+
+async def _pass_on(on_progress: ProgressFnT, done: float, total: float | None, message: str | None) -> None:
+    try:
+        await on_progress(done, total, message)
+    except Exception:  # a listener that breaks must not end the connection
+        log.exception("progress_not_passed_on")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
