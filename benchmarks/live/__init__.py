@@ -1,0 +1,1 @@
+"""A live model, with and without the gateway."""

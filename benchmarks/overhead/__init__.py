@@ -1,0 +1,1 @@
+"""What the gateway costs beside no gateway, the barest one, and others."""

@@ -1,0 +1,1 @@
+"""Programs played by scripted models, with a gateway between model and servers and without."""

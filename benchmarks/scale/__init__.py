@@ -1,0 +1,1 @@
+"""The real gateway process with ever more live futures."""
