@@ -1,39 +1,68 @@
 """Order edges: which calls, or groups of calls, must end before which. It knows no labels; the tree decides on edges.
 
-A *group* stands for several calls at once, so that n calls in front of m calls cost n + m edges and not n x m.
+A *group* stands for several calls at once, so that n calls in front of m calls cost n + m edges and not n x m. A group
+may have an older one among its members, and so on; such a *row* of groups knows its oldest that has not ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from asyncfc_mcp.core.tree import Frontier
 
 
+class Row:
+    """Groups of which each waits for the one before, which has at most one behind it; so they end in their order."""
+
+    __slots__ = ("oldest",)
+
+    def __init__(self, oldest: Node) -> None:
+        self.oldest = oldest
+
+
 class Node:
     """A call, or a group of calls (`future` is None), that has not ended."""
 
-    __slots__ = ("blockers", "dependants", "frontiers", "future")
+    __slots__ = ("blockers", "dependants", "frontiers", "future", "row")
 
     def __init__(self, future: str | None = None) -> None:
         self.future = future
-        self.blockers: dict[Node, None] = {}
-        self.dependants: dict[Node, None] = {}
-        self.frontiers: list[Frontier] = []
+        self.row: Row | None = None
+        """Only a group stands in one."""
+        self.blockers = _NOBODY
+        self.dependants = _NOBODY
+        self.frontiers = _NOWHERE
 
     def wait_for(self, blockers: Iterable[Node]) -> None:
         """Put this node behind each of `blockers`."""
         for blocker in blockers:
+            if self.blockers is _NOBODY:
+                self.blockers = {}
+            if blocker.dependants is _NOBODY:
+                blocker.dependants = {}
             self.blockers[blocker] = None
             blocker.dependants[self] = None
 
+    def stand_in(self, frontier: Frontier) -> None:
+        """Remember a place that this node was entered at."""
+        if self.frontiers is _NOWHERE:
+            self.frontiers = []
+        self.frontiers.append(frontier)
 
-def group_of(members: Iterable[Node]) -> Node:
+
+# Most calls wait for nobody and have nobody behind them: they share these, which stay empty.
+_NOBODY: dict[Node, None] = {}
+_NOWHERE: list[Frontier] = []
+
+
+def group_of(members: Collection[Node]) -> Node:
     """One node that ends when the last of `members` has."""
     group = Node()
     group.wait_for(members)
+    before = next((member.row for member in members if member.row is not None), None)
+    group.row = before or Row(group)
     return group
 
 
@@ -54,6 +83,8 @@ def release(node: Node) -> list[str]:
         gone.frontiers.clear()
         for dependant in gone.dependants:
             del dependant.blockers[gone]
+            if gone.row is not None and dependant.row is gone.row:
+                gone.row.oldest = dependant
             if dependant.blockers:
                 continue
             if dependant.future is None:
@@ -65,9 +96,11 @@ def release(node: Node) -> list[str]:
 
 
 def first_blocker(node: Node) -> str | None:
-    """The future of one call that this node waits behind, looking through groups."""
+    """The future of one call that this node waits behind; of those in a row of groups one of the oldest."""
     while node.blockers:
         node = next(iter(node.blockers))
         if node.future is not None:
             return node.future
+        if node.row is not None:
+            node = node.row.oldest
     return None

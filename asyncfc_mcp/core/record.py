@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from asyncfc_mcp.core.events import Call
 from asyncfc_mcp.core.future import SETTLED, Failure, FutureState
 from asyncfc_mcp.core.graph import Node
 from asyncfc_mcp.core.tree import StateTree
+from asyncfc_mcp.core.unseen import UnseenFailures
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +29,7 @@ class FutureRecord:
     """Whether its request was answered with the token."""
     is_told: bool = False
     failure: Failure | None = None
-    unsettled_needs: set[str] = field(default_factory=set[str])
+    unsettled_needs: AbstractSet[str] = frozenset()
     data_dependants: list[FutureRecord] = field(default_factory=list["FutureRecord"])
     pins: int = 0
     """How many unsettled calls refer to its value."""
@@ -87,10 +90,15 @@ class Scope:
     """What belongs to one scope: its state tree, and its failed writes that the client has not been told of."""
 
     tree: StateTree = field(default_factory=StateTree)
-    unseen_failures: dict[str, FutureRecord] = field(default_factory=dict[str, FutureRecord])
+    unseen: UnseenFailures = field(default_factory=UnseenFailures)
     unsettled: int = 0
+
+    @property
+    def unseen_failures(self) -> Mapping[str, FutureRecord]:
+        """The failed writes that the client has not been told of and that may stop others, by future."""
+        return self.unseen.records
 
     @property
     def is_empty(self) -> bool:
         """Whether it can be dropped."""
-        return self.tree.is_empty and not self.unseen_failures and not self.unsettled
+        return self.tree.is_empty and not self.unseen and not self.unsettled

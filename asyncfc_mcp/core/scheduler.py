@@ -182,8 +182,9 @@ class Scheduler:
         for need in needed:
             need.pins += 1
             if not need.is_settled:
-                record.unsettled_needs.add(need.call.future)
                 need.data_dependants.append(record)
+        if needed:
+            record.unsettled_needs = {need.call.future for need in needed if not need.is_settled}
         record.number = chain.number_after(record.unsettled_needs, self._records)
         failed = next((need for need in needed if need.is_settled and need.state is not FutureState.RESOLVED), None)
         if failed is not None:
@@ -211,8 +212,7 @@ class Scheduler:
         if not record.has_ended:
             for label in record.call.labels:
                 # a timed-out call may be the last of its scope, and hold labels that nobody had to wait for yet
-                scope = self._scopes.setdefault(record.call.scope, Scope())
-                scope.tree.enter(record.node, label, Plane.ANSWERED)
+                self._scope(record.call.scope).tree.enter(record.node, label, Plane.ANSWERED)
         self._note_unseen(record)
 
     @_on.register
@@ -274,7 +274,7 @@ class Scheduler:
     # Starting
 
     def _hold_labels(self, record: FutureRecord) -> None:
-        scope = self._scopes.setdefault(record.call.scope, Scope())
+        scope = self._scope(record.call.scope)
         scope.unsettled += 1
         self._unsettled += 1
         for label in record.call.labels if not record.had_started else ():
@@ -322,7 +322,7 @@ class Scheduler:
         """Give the value, or the failure, to the calls that need it."""
         dependants, record.data_dependants = record.data_dependants, []
         for dependant in dependants:
-            dependant.unsettled_needs.discard(record.call.future)
+            dependant.unsettled_needs -= {record.call.future}
             if dependant.is_settled:
                 continue
             if record.state is FutureState.RESOLVED:
@@ -333,6 +333,8 @@ class Scheduler:
     def _end(self, record: FutureRecord, at: float) -> None:
         if not record.has_ended:
             record.end = self._step
+            if (scope := self._scopes.get(record.call.scope)) is not None:
+                scope.unseen.note_end(record)
             self._agenda.append(partial(self._let_go, record, at))
 
     def _let_go(self, record: FutureRecord, at: float) -> None:
@@ -353,20 +355,25 @@ class Scheduler:
     # Failures that the client has not seen
 
     def _note_unseen(self, record: FutureRecord) -> None:
-        if failures.may_be_unseen(record):
-            scope = self._scopes.setdefault(record.call.scope, Scope())
-            scope.unseen_failures[record.call.future] = record
+        # one that has ended before its token left was in nobody's way who knew of it
+        if not record.has_ended and failures.may_be_unseen(record):
+            self._scope(record.call.scope).unseen.add(record)
 
     def _unseen_failure_before(self, record: FutureRecord) -> FutureRecord | None:
         if not self._stops_unseen or not record.call.writes or record.had_started:
             return None
-        unseen = self._scopes[record.call.scope].unseen_failures.values()
+        unseen = self._scopes[record.call.scope].unseen.before(record)
         return next((failed for failed in unseen if failures.would_have_stopped(failed, record)), None)
 
     def _drop_unseen(self, record: FutureRecord) -> None:
         if (scope := self._scopes.get(record.call.scope)) is not None:
-            scope.unseen_failures.pop(record.call.future, None)
+            scope.unseen.remove(record)
             self._drop_if_empty(record.call.scope)
+
+    def _scope(self, name: str) -> Scope:
+        if (scope := self._scopes.get(name)) is None:
+            scope = self._scopes[name] = Scope()
+        return scope
 
     def _drop_if_empty(self, name: str) -> None:
         if (scope := self._scopes.get(name)) is not None and scope.is_empty:

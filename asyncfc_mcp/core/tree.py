@@ -8,7 +8,7 @@ its members into one group, so a call costs a few edges for each segment of its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from asyncfc_mcp.core.graph import Node, group_of
@@ -37,7 +37,7 @@ class Frontier:
         """Add a call."""
         if node not in self._members:
             self._members[node] = None
-            node.frontiers.append(self)
+            node.stand_in(self)
 
     def leave(self, node: Node) -> None:
         """Drop what has ended."""
@@ -79,22 +79,26 @@ class TreeNode:
 
     def grow(self, segment: str) -> TreeNode:
         """The child of that name, made when missing."""
-        return self._children.setdefault(segment, TreeNode(self, segment))
+        if (child := self._children.get(segment)) is None:
+            child = self._children[segment] = TreeNode(self, segment)
+        return child
 
     def enter(self, node: Node, plane: Plane, access: Access, *, is_here: bool) -> None:
         """Enter a call that stands here, or somewhere below."""
         places = (self._here, self._below) if is_here else (self._below,)
         for frontiers in places:
-            frontiers.setdefault((plane, access), Frontier(self)).enter(node)
+            if (frontier := frontiers.get((plane, access))) is None:
+                frontier = frontiers[plane, access] = Frontier(self)
+            frontier.enter(node)
 
-    def blockers(self, plane: Plane, access: Access, *, below: bool) -> Iterator[Node]:
+    def blockers(self, plane: Plane, access: Access, *, below: bool) -> Sequence[Node]:
         """What a call with that access waits for: entries below (and here), or just those here."""
         frontiers = self._below if below else self._here
+        if not frontiers:
+            return ()
         conflicting = (Access.WRITE,) if access is Access.READ else (Access.WRITE, Access.READ)
-        for other in conflicting:
-            frontier = frontiers.get((plane, other))
-            if frontier is not None and (node := frontier.blocker()) is not None:
-                yield node
+        standing = [frontier for other in conflicting if (frontier := frontiers.get((plane, other))) is not None]
+        return [node for frontier in standing if (node := frontier.blocker()) is not None]
 
     def prune(self) -> None:
         """Drop what is empty, here and upwards; in a loop, since a path may have thousands of segments."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -87,7 +87,12 @@ class Signal:
             return
         if self._event is None:
             self._event = anyio.Event()
-        await self._event.wait()
+        event = self._event
+        try:
+            await event.wait()
+        finally:
+            if not event.statistics().tasks_waiting:
+                self._event = None
 
 
 @cache
@@ -137,18 +142,17 @@ class Future:
     progress: Progress | None = None
     said: str = ""
     """What its server last said about it in words, where the server runs it as a task."""
-    listeners: list[Requester] = field(default_factory=list["Requester"])
+    listeners: Sequence[Requester] = ()
     """Requests that wait for it."""
     is_shown: bool = False
     """Whether its request ended with a question for the user, so that the answer comes with another request."""
-    seen_by: dict[str, Looks] = field(default_factory=dict[str, Looks])
-    """What each scope saw when it last polled it."""
+    _seen_by: dict[str, Looks] | None = None
     settled: Signal = field(default_factory=Signal)
     is_safe: Signal = field(default_factory=Signal)
     """Set once the store has how it settled, if a client may ask again, or was found unable to take it."""
     unkept: StoreFault | None = None
     """Why the store could not take how it settled; nobody is told that until it could."""
-    cancel_requested: CancelRequest = field(default_factory=CancelRequest)
+    _cancel_requested: CancelRequest | None = None
     _work: anyio.CancelScope | None = None
 
     def __post_init__(self) -> None:
@@ -157,15 +161,32 @@ class Future:
         own = _origin(self.policy.server)
         self.origins = own.union(self.origins, *made_from) if self.origins or made_from else own
 
+    # Few futures are polled, and few run at once; what is only for these would weigh as much as all the rest.
+
+    @property
+    def seen_by(self) -> dict[str, Looks]:
+        """What each scope saw when it last polled it."""
+        if self._seen_by is None:
+            self._seen_by = {}
+        return self._seen_by
+
+    @property
+    def cancel_requested(self) -> CancelRequest:
+        """Set once its server is to be asked to stop."""
+        if self._cancel_requested is None:
+            self._cancel_requested = CancelRequest()
+        return self._cancel_requested
+
     @property
     def work(self) -> anyio.CancelScope:
-        """Around the downstream request; once it was given up, its deadline ends the wait for a late answer.
-
-        Only a call that runs has one, which takes up as much as all the rest of one that waits.
-        """
+        """Around the downstream request; once it was given up, its deadline ends the wait for a late answer."""
         if self._work is None:
             self._work = anyio.CancelScope()
         return self._work
+
+    def end_work(self) -> None:
+        """Its downstream request is over; what was only for that may go."""
+        self._work = None
 
     @property
     def token(self) -> str:
@@ -208,11 +229,13 @@ class Future:
         if requester is None:
             yield
             return
-        self.listeners.append(requester)
+        self.listeners = (*self.listeners, requester)
         try:
             yield
         finally:
-            self.listeners.remove(requester)
+            rest = list(self.listeners)
+            rest.remove(requester)
+            self.listeners = tuple(rest)
 
     def has_expired(self, settled_before: float, shown_before: float) -> bool:
         """Whether it can be forgotten: long settled, or nobody can ask for it (again).

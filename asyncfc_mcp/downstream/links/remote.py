@@ -26,12 +26,13 @@ from asyncfc_mcp.downstream.links.faults import (
 )
 from asyncfc_mcp.downstream.links.keep_alive import KeepAlive
 from asyncfc_mcp.downstream.links.link import Link
+from asyncfc_mcp.downstream.links.pools import POOL_SIZE, Pools
 from asyncfc_mcp.downstream.links.sse import sse_streams
 from asyncfc_mcp.downstream.sign_in.auth import SignIn, has_credentials
 from asyncfc_mcp.errors import GatewayError
 
 _TIMEOUT = httpx2.Timeout(connect=10.0, read=None, write=60.0, pool=None)
-_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=32)
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=POOL_SIZE)
 _BODY_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
@@ -137,12 +138,14 @@ async def _open_sse(
         yield Link(read, write, trouble=lambda: client.trouble)
 
 
-def _transport(keep_alive: KeepAlive) -> httpx2.AsyncHTTPTransport | None:
+def _transport(keep_alive: KeepAlive) -> httpx2.AsyncBaseTransport | None:
     """One whose connections notice a peer that is gone; None where a proxy is in the way, which is near."""
     if getproxies().keys() & {"http", "https", "all"}:
         # With a transport of one's own the HTTP client no longer looks for proxies in the environment.
         return None
-    return httpx2.AsyncHTTPTransport(limits=_LIMITS, socket_options=keep_alive.socket_options())
+    context = httpx2.create_ssl_context()
+    options = keep_alive.socket_options()
+    return Pools(lambda: httpx2.AsyncHTTPTransport(verify=context, limits=_LIMITS, socket_options=options))
 
 
 def _is_json(response: httpx2.Response) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
+import anyio.lowlevel
 import structlog
 
 from asyncfc_mcp.core.events import Forgotten
@@ -21,6 +22,8 @@ SWEEP_S = 30.0
 """How often expired futures are looked for."""
 CATCH_UP_S = 1.0
 """How often what the store could not take is offered to it again; until then nobody is told of it."""
+LOOKED_AT_ONCE = 1_000
+"""Futures that a sweep looks at before others get their turn."""
 SHOWN_S = 60.0
 """How long a settled call waits for a client that was shown a question and has not come back."""
 
@@ -115,15 +118,21 @@ class Forgetter:
             raise fault
 
     async def _forget_what_may_go(self) -> None:
-        now = time.monotonic()
-        expired = [one for one in self._table if one.has_expired(now - self._ttl_s, now - SHOWN_S)]
-        going = {one.call.future: one for one in self._too_many() + expired}
-        for future in going.values():
+        going = self._too_many()
+        for future in going:
             self._forget(future)
+        now = time.monotonic()
+        for number, future in enumerate(self._table):
+            if number % LOOKED_AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+            is_known = self._table.holds(future.call.future)
+            if is_known and future.has_expired(now - self._ttl_s, now - SHOWN_S):
+                self._forget(future)
+                going.append(future)
         for future in self._values.too_many:
             if future.record.is_forgettable:
                 self._forget(future)  # here, and not in the store
-        await self._keeper.forget(going.values())
+        await self._keeper.forget(going)
 
     async def _delete_expired(self) -> None:
         await self._values.hold_on_to(self._pinned_beyond_their_time(time.monotonic()))

@@ -195,6 +195,7 @@ class Runner:
                 grace.cancel()
             self._sent.discard(identity)
             self._late.stop_waiting(future)
+            future.end_work()
         if not future.record.has_ended:
             self.send(Finished(identity, time.monotonic(), failure))
 
