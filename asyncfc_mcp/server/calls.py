@@ -77,6 +77,9 @@ class Calls:
         self._tasks = tasks
         self._roots = roots
         self._own = OwnTools(gateway, offers, crowd)
+        self._own_arguments: dict[str, frozenset[str]] = {}
+        """By the name of a tool, which of its arguments are ours; worked out once for each state of the list."""
+        self._listed = gateway.pool.catalog.version
 
     def register(self, server: Server[Any]) -> None:
         """Answer `tools/call`."""
@@ -199,16 +202,25 @@ class Calls:
     def _split(self, tool: CatalogTool, arguments: dict[str, Any] | None) -> tuple[dict[str, Any] | None, Wishes]:
         if arguments is None:
             return None, Wishes()
-        own = own_arguments(
-            {**tool.tool, "inputSchema": tool.input_schema},
-            mode=tool.policy.mode,
-            wait_argument=self._settings.wait_argument,
-            name_argument=self._settings.name_argument,
-        )
+        own = self._own_arguments_of(tool)
         if own.isdisjoint(arguments):
             return arguments, Wishes()
         split = split_arguments(arguments, own)
         return split.rest, Wishes(split.wait_s, split.token)
+
+    def _own_arguments_of(self, tool: CatalogTool) -> frozenset[str]:
+        version = self._gateway.pool.catalog.version
+        if version != self._listed:
+            self._listed = version
+            self._own_arguments.clear()
+        if tool.name not in self._own_arguments:
+            self._own_arguments[tool.name] = own_arguments(
+                {**tool.tool, "inputSchema": tool.input_schema},
+                mode=tool.policy.mode,
+                wait_argument=self._settings.wait_argument,
+                name_argument=self._settings.name_argument,
+            )
+        return self._own_arguments[tool.name]
 
     # Results
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import mcp_types as types
 import structlog
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import Server
 from mcp_types.methods import validate_server_result
 from pydantic import ValidationError
@@ -36,12 +37,28 @@ class ToolList:
         self._doorway = doorway
         self._delivery = delivery
         self._shown: tuple[int, dict[str, Any]] | None = None
+        self._written: dict[str, tuple[int, HandlerResult]] = {}
+        """By revision of the protocol, the last answer as the SDK made it ready, and the version of the list in it."""
 
     def register(self, server: Server[Any]) -> None:
         """Answer `tools/list`; raw, so that nothing of what servers list is lost on the way."""
         server.add_request_handler("tools/list", types.PaginatedRequestParams, self._list)
+        server.middleware.append(self._unchanged)
         # for the header check of the SDK, which else would run the whole list for each call
         server.get_tool_input_schema = self._input_schema
+
+    async def _unchanged(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Answer again what was answered before, as long as it is so: most of a long list's cost is to check it."""
+        if ctx.method != "tools/list" or not _is_plain(ctx):
+            return await call_next(ctx)
+        self._delivery.arrive(self._doorway.caller(ctx))
+        await self._catalog.tools()
+        version, written = self._written.get(ctx.protocol_version, (None, None))
+        if version != self._catalog.version:
+            version = self._catalog.version
+            written = await call_next(ctx)
+            self._written[ctx.protocol_version] = (version, written)
+        return written
 
     async def _list(self, context: Context, _: types.PaginatedRequestParams) -> dict[str, Any]:
         self._delivery.arrive(self._doorway.caller(context))
@@ -80,6 +97,13 @@ class ToolList:
     def _input_schema(self, name: str) -> dict[str, Any] | None:
         tool = self._catalog.find(name)
         return tool.input_schema if tool is not None else None
+
+
+def _is_plain(context: Context) -> bool:
+    """Whether it is the usual request, by a client that may make it: anything else is for the SDK to judge."""
+    has_begun = context.session.client_capabilities is not None
+    said = (context.params or {}).keys() - ({"_meta"} if context.meta is not None else set())
+    return has_begun and context.request_id is not None and not said
 
 
 def _fault(error: Exception) -> str:

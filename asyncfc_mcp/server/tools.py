@@ -172,6 +172,7 @@ class OwnTools:
             # another chat's model has not seen what this one reads
             if future.caller.scope == caller.scope:
                 self._gateway.delivery.tell(future)
+        self._gateway.delivery.replied(caller)
         return answer
 
     # await_future

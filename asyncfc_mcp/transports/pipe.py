@@ -1,22 +1,25 @@
-"""Bytes between two threads that block on pipes and the event loop, with a bound on what waits in either direction.
+"""Lines to and from a client, with a bound on what waits in either direction.
 
 A client that does not read is not read from either, once so much waits for it; nothing that it was to get is lost.
+What can be read or written at once is so in the event loop; what could block is left to threads.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import anyio
 import structlog
 
 from asyncfc_mcp.downstream.links.framing import Line, LineSplitter
+from asyncfc_mcp.transports.descriptors import at_once, watchable
 
 MOST_WAITING_BYTES = 64 * 2**20
 """In either direction, and one message more."""
@@ -41,6 +44,11 @@ class Backlog:
         self._waiting_bytes = 0
         self._is_over = False
         self.is_full = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits; for whoever adds, since nobody else can make that untrue."""
+        return not self._waiting_bytes
 
     def add(self, size_bytes: int) -> None:
         """So much more waits."""
@@ -76,7 +84,7 @@ class Backlog:
 
 
 class Outbox:
-    """What goes to the client, line by line, written by a thread of its own.
+    """What goes to the client, line by line; a thread of its own writes what would block.
 
     Args:
         sink: where it is written to.
@@ -85,7 +93,11 @@ class Outbox:
 
     def __init__(self, sink: BinaryIO, on_gone: Callable[[], None]) -> None:
         self._sink = sink
+        self._take = at_once(sink)
         self._on_gone = on_gone
+        self._is_gone = False
+        self.on_room: Callable[[], None] = lambda: None
+        """Is told, in the event loop, that the outbox is not full any more."""
         self._loop = asyncio.get_running_loop()
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._room = anyio.Event()
@@ -101,11 +113,15 @@ class Outbox:
 
     def put(self, line: bytes) -> None:
         """Have a line written, however much waits."""
-        self.backlog.add(len(line))
-        self._lines.put(line)
+        rest = self._without_what_is_taken(line)
+        if rest:
+            self.backlog.add(len(rest))
+            self._lines.put(rest)
 
     async def room(self) -> None:
         """Wait until the outbox is not full, first come, first served."""
+        if not (self.is_full or self._turn.locked()):
+            return
         async with self._turn:
             if self.is_full:
                 log.warning("client_does_not_read", waiting_bytes=MOST_WAITING_BYTES, effect="nothing is read from it")
@@ -119,15 +135,30 @@ class Outbox:
         self.backlog.end()
         self._thread.join(flush_s)
 
+    def _without_what_is_taken(self, line: bytes) -> bytes:
+        if self._is_gone:
+            return b""
+        if not self.backlog.is_empty:  # the order is that of the lines
+            return line
+        try:
+            return line[self._take(line) :]
+        except OSError:
+            self._lose_client()
+            return b""
+
     def _write(self) -> None:
         try:
             while (line := self._lines.get()) is not None:
                 _write_whole(self._sink, line)
                 self.backlog.take(len(line))
         except OSError:
-            log.info("client_gone")
-            self.backlog.end()
-            self._in_loop(self._on_gone)
+            self._lose_client()
+
+    def _lose_client(self) -> None:
+        self._is_gone = True
+        log.info("client_gone")
+        self.backlog.end()
+        self._in_loop(self._on_gone)
 
     def _drained(self) -> None:
         self._in_loop(self._make_room)
@@ -135,20 +166,76 @@ class Outbox:
     def _make_room(self) -> None:
         # looked up only now: by the time that the loop comes here, somebody else may wait
         self._room.set()
+        self.on_room()
 
     def _in_loop(self, act: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # our loop has ended, and with it whoever waits in it
             self._loop.call_soon_threadsafe(act)
 
 
-class Inbox:
-    """What comes from the client, line by line, read by a thread of its own.
+class Inbox(Protocol):
+    """What comes from the client, line by line."""
+
+    def close(self) -> None:
+        """Hand nothing over any more."""
+        ...
+
+
+def open_inbox(source: BufferedReader, outbox: Outbox, take: Callable[[Line | None], None]) -> Inbox:
+    """Begin to read from a client.
 
     Args:
-        source: where it is read from.
+        source: where it is read from; nothing of it may be in the buffer.
         outbox: whether the client reads, too.
         take: gets each line in the event loop; None at the end.
     """
+    descriptor = watchable(source)
+    if descriptor is None:
+        return _ThreadedInbox(source, outbox, take)
+    return _WatchedInbox(descriptor, outbox, take)
+
+
+class _WatchedInbox:
+    """Reads in the event loop, once each time that there is something: other work has its turn in between."""
+
+    def __init__(self, descriptor: int, outbox: Outbox, take: Callable[[Line | None], None]) -> None:
+        self._descriptor = descriptor
+        self._outbox = outbox
+        self._take = take
+        self._splitter = LineSplitter(MOST_LINE_BYTES)
+        self._loop = asyncio.get_running_loop()
+        self._is_over = False
+        outbox.on_room = self._watch
+        self._watch()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._is_over = True
+        self._loop.remove_reader(self._descriptor)
+
+    def _watch(self) -> None:
+        if not self._is_over:
+            self._loop.add_reader(self._descriptor, self._read)
+
+    def _read(self) -> None:
+        if self._outbox.is_full:
+            self._loop.remove_reader(self._descriptor)
+            return
+        try:
+            chunk = os.read(self._descriptor, _CHUNK_BYTES)
+        except BlockingIOError:  # who started us shares the descriptor, and does not want it to block
+            return
+        except OSError:
+            chunk = b""
+        for line in self._splitter.feed(chunk) if chunk else self._splitter.rest():
+            self._take(line)
+        if not chunk:
+            self.close()
+            self._take(None)
+
+
+class _ThreadedInbox:
+    """Reads in a thread of its own, which may block."""
 
     def __init__(self, source: BufferedReader, outbox: Outbox, take: Callable[[Line | None], None]) -> None:
         self._source = source

@@ -1,8 +1,8 @@
 """MCP over this process's stdin and stdout.
 
-Two threads do the blocking reads and writes, so that neither a silent nor a slow client can hold the event loop or our
-end: the SDK's own transport cannot be left while a read blocks. While we serve, file descriptor 1 leads to stderr, so
-that nothing but MCP ever reaches the client.
+Nothing that the event loop does here can block, so that neither a silent nor a slow client can hold it or our end
+(`pipe`): the SDK's own transport cannot be left while a read blocks. While we serve, file descriptor 1 leads to stderr,
+so that nothing but MCP ever reaches the client.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from io import BufferedReader, FileIO
 from typing import Any, BinaryIO, Self, cast
 
@@ -20,6 +20,7 @@ import anyio
 import mcp_types as types
 import structlog
 from mcp.shared.message import SessionMessage
+from mcp_types import LOG_LEVEL_META_KEY
 from pydantic import ValidationError
 
 from asyncfc_mcp.core.size import in_megabytes
@@ -27,7 +28,9 @@ from asyncfc_mcp.downstream.links.framing import Line
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.server.doorway import Context, claims_of, is_modern, limits_for, named_scope
 from asyncfc_mcp.server.handlers import Handlers
-from asyncfc_mcp.transports.pipe import MOST_LINE_BYTES, Inbox, Outbox
+from asyncfc_mcp.transports.eras import serve_client
+from asyncfc_mcp.transports.incoming import Incoming
+from asyncfc_mcp.transports.pipe import MOST_LINE_BYTES, Outbox, open_inbox
 
 PRINCIPAL = "local"
 _FLUSH_S = 0.2
@@ -46,11 +49,11 @@ log = structlog.get_logger()
 
 async def serve_stdio(handlers: Handlers) -> None:
     """Serve the client that started this process, until it closes our stdin."""
-    # A busy event loop keeps the reading thread waiting for so long; calls sent side by side must not look staggered.
+    # A busy event loop keeps a reading thread waiting for so long; calls sent side by side must not look staggered.
     sys.setswitchinterval(_SWITCH_S)
     with _claimed_descriptors() as (source, sink):
         async with client_streams(source, sink, handlers.expect_call) as (incoming, outgoing):
-            await handlers.server.run(incoming, outgoing, handlers.options)
+            await serve_client(handlers.server, incoming, outgoing, handlers.options)
 
 
 class StdioDoorway:
@@ -63,9 +66,17 @@ class StdioDoorway:
     def __init__(self, await_cap_s: float | None) -> None:
         self._await_cap_s = await_cap_s
         self.only_session: str | None = PRINCIPAL
+        self._last: tuple[object, Caller] | None = None
+        """Who was behind the last request, and by what that was seen: most requests say the same."""
 
     def caller(self, context: Context) -> Caller:
         """The one user, in the scope that the request names."""
+        said = _said(context)
+        if self._last is None or self._last[0] != said:
+            self._last = (said, self._read(context))
+        return self._last[1]
+
+    def _read(self, context: Context) -> Caller:
         limits = limits_for(context)
         part = named_scope(context)
         return Caller(
@@ -85,6 +96,13 @@ class StdioDoorway:
     def has_lost(self, context: Context) -> bool:  # noqa: ARG002
         """A pipe loses no single request: it breaks for good, and we end with it."""
         return False
+
+
+def _said(context: Context) -> tuple[object, ...]:
+    """All that a caller is read from."""
+    level = (context.meta or {}).get(LOG_LEVEL_META_KEY)
+    session = context.session
+    return context.protocol_version, session.client_params, session.client_capabilities, level, named_scope(context)
 
 
 @contextmanager
@@ -107,31 +125,28 @@ def _claimed_descriptors() -> Generator[tuple[BufferedReader, BinaryIO]]:
 @asynccontextmanager
 async def client_streams(
     source: BufferedReader, sink: BinaryIO, on_call: Callable[[], None]
-) -> AsyncGenerator[tuple[Any, Any]]:
+) -> AsyncGenerator[tuple[Incoming, Any]]:
     """The messages of a client on `source`, and the way to answer it on `sink`; one JSON-RPC message a line.
 
     `on_call` is told of every tool call as it is read, which is some time before its handler runs.
     """
-    to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](float("inf"))
-    outbox = Outbox(sink, to_server.close)
+    incoming = Incoming()
+    outbox = Outbox(sink, incoming.end)
     outgoing = _ToClient(outbox)
 
     def take(line: Line | None) -> None:
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            message = _parsed(line, outbox) if line is not None else None
-            if message is not None:
-                to_server.send_nowait(message)
-                if isinstance(message.message, types.JSONRPCRequest) and message.message.method == "tools/call":
-                    on_call()
-            elif line is None:
-                to_server.close()
+        if line is None:
+            incoming.end()
+            return
+        message = _parsed(line, outbox)
+        if message is not None and incoming.put(message) and _is_call(message.message):
+            on_call()
 
-    inbox = Inbox(source, outbox, take)
+    inbox = open_inbox(source, outbox, take)
     try:
         yield incoming, outgoing
     finally:
-        to_server.close()
-        incoming.close()
+        incoming.end()
         inbox.close()
         await outgoing.aclose()
         with anyio.move_on_after(_FLUSH_S, shield=True):
@@ -164,6 +179,10 @@ class _ToClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _is_call(message: types.JSONRPCMessage) -> bool:
+    return isinstance(message, types.JSONRPCRequest) and message.method == "tools/call"
 
 
 def _is_dispensable(message: types.JSONRPCMessage) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from asyncfc_mcp.config.policy import LabelSource, ToolHints, ToolPolicy
 from asyncfc_mcp.core.label import Label, conflict
-from asyncfc_mcp.gateway.arguments.labelling import labels_of
+from asyncfc_mcp.gateway.arguments.labelling import fixed_labels, labels_of
 
 
 def policy(
@@ -68,6 +68,16 @@ def test_empty_lists_conflict_with_nothing() -> None:
 
 def test_a_read_under_a_write_is_dropped() -> None:
     assert words(labels_of(policy(("a/b", "a", "c"), ("a",)), {}, plain)) == ["write of a", "read of c"]
+
+
+@pytest.mark.parametrize("source", list(LabelSource))
+def test_labels_without_placeholders_are_those_of_every_call(source: LabelSource) -> None:
+    named = policy(("a/b", "a", "c"), ("a",), source=source, local=True)
+    assert fixed_labels(named) == labels_of(named, {"a": "x"}, plain)
+
+
+def test_labels_with_a_placeholder_are_known_of_no_call_beforehand() -> None:
+    assert fixed_labels(policy(READ, ("a",))) is None
 
 
 def test_a_write_under_a_read_is_kept() -> None:

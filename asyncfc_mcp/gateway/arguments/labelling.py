@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,9 +29,28 @@ def labels_of(
     `is_opaque` says which arguments hold a reference. `cwd` is given only for a local server that is known to take
     relative paths from there; otherwise a relative path could be anywhere.
     """
-    writes = _widest(_paths(policy.writes, arguments, is_opaque, _disk(policy, cwd, Access.WRITE)))
-    reads = _widest(_paths(policy.reads, arguments, is_opaque, _disk(policy, cwd, Access.READ)))
-    is_declared = policy.labels_are_declared
+    return _labels(
+        _paths(policy.writes, arguments, is_opaque, _disk(policy, cwd, Access.WRITE)),
+        _paths(policy.reads, arguments, is_opaque, _disk(policy, cwd, Access.READ)),
+        is_declared=policy.labels_are_declared,
+    )
+
+
+def fixed_labels(policy: ToolPolicy) -> tuple[Label, ...] | None:
+    """What every call of the tool reads and writes; None where that depends on its arguments."""
+    return _fixed(policy.writes, policy.reads, is_declared=policy.labels_are_declared)
+
+
+@lru_cache(maxsize=4096)
+def _fixed(writes: tuple[str, ...], reads: tuple[str, ...], *, is_declared: bool) -> tuple[Label, ...] | None:
+    if any(_parse(text).fields for text in (*writes, *reads)):
+        return None
+    written, read = ([_parse(text).namespace for text in texts] for texts in (writes, reads))
+    return _labels(written, read, is_declared=is_declared)
+
+
+def _labels(written: Iterable[LabelPath], read: Iterable[LabelPath], *, is_declared: bool) -> tuple[Label, ...]:
+    writes, reads = _widest(written), _widest(read)
     return (
         *(Label(path, Access.WRITE, is_declared) for path in writes),
         *(Label(path, Access.READ, is_declared) for path in reads if not _is_covered(path, writes)),
@@ -52,7 +71,7 @@ def _paths(
             yield from expand(template, arguments, is_opaque, disk.named_segments)
 
 
-def _widest(paths: Iterator[LabelPath]) -> dict[LabelPath, None]:
+def _widest(paths: Iterable[LabelPath]) -> dict[LabelPath, None]:
     """The paths without duplicates and without those below another; a dict, to keep their order."""
     candidates = dict.fromkeys(paths)
     return {path: None for path in candidates if not path or not _is_covered(path[:-1], candidates)}

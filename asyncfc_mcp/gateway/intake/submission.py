@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
@@ -18,16 +19,18 @@ from asyncfc_mcp.core.reference import Reference, find_references, in_words, men
 from asyncfc_mcp.core.token import KNOWN_CALLER_BITS, UNGUESSABLE_BITS, is_minted, mint, slug_of
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.arguments.labelling import labels_of
+from asyncfc_mcp.gateway.arguments.labelling import fixed_labels, labels_of
 from asyncfc_mcp.gateway.arguments.preparation import Preparation, check_size
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.flows.policy import Flows, Target
-from asyncfc_mcp.gateway.future import Future, Request
+from asyncfc_mcp.gateway.future import Future, Request, Signal
 from asyncfc_mcp.gateway.intake.entrance import Entrance
 from asyncfc_mcp.gateway.intake.repeating import CallKey
 from asyncfc_mcp.gateway.restart.recalling import Recalling
 from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable, NameTaken
+
+_slug_of = lru_cache(maxsize=4096)(slug_of)
 
 NAME_WAIT_S = 0.1
 """How long a reference waits for the call that is to bear its name: calls sent side by side arrive in any order."""
@@ -64,6 +67,8 @@ class EarlyCall:
     token: str | None
     references: tuple[Reference, ...]
     declared: tuple[Label, ...]
+    may_refer: bool
+    """Whether its arguments hold anything that could be a token; of nearly every call that is all there is to find."""
     key: CallKey | None = None
 
     def is_ahead_of(self, later: EarlyCall) -> bool:
@@ -94,7 +99,7 @@ class Submission:
         self._recalling = recalling
         self._flows = flows
         self._max_chain = max_chain
-        self._arrival = anyio.Event()
+        self._arrival = Signal()
         self._early_calls: dict[str, list[EarlyCall]] = {}
         """By scope, those that wait for names; in order of arrival."""
 
@@ -125,21 +130,28 @@ class Submission:
             bearer = self._table.find(caller, token)
             raise NameTaken(token, bearer.record.state if bearer is not None else None)
         early = place or self._early_call(caller, tool, arguments, token)
-        unknown = self._recalling.unknown(caller, arguments)
+        unknown = self._recalling.unknown(caller, arguments) if early.may_refer else ()
         if unknown or self._has_to_wait(caller, early):
             await self._wait_for_names(caller, early, unknown)
-        request = self._request(caller, tool, arguments)
+        asked = Request(arguments, meta=meta, input_responses=input_responses)
+        request = self._with_needs(caller, tool, asked, early)
         if self._entrance.is_open(caller.scope):
-            return self._enter(caller, tool, replace(request, meta=meta, input_responses=input_responses), early)
+            return self._enter(caller, tool, request, early)
         async with self._entrance.place(caller):
             # a value that it refers to may have expired meanwhile
-            request = self._request(caller, tool, arguments)
-            return self._enter(caller, tool, replace(request, meta=meta, input_responses=input_responses), early)
+            return self._enter(caller, tool, self._with_needs(caller, tool, asked, early), early)
 
-    def _request(self, caller: Caller, tool: CatalogTool, arguments: dict[str, Any] | None) -> Request:
-        references = self._references(caller, arguments)
+    def _with_needs(self, caller: Caller, tool: CatalogTool, asked: Request, early: EarlyCall) -> Request:
+        """The request with the futures that its arguments refer to.
+
+        Raises:
+            ArgumentFault, UnknownToken, FlowDenied, ChainTooLong: these cannot be had, or not there.
+        """
+        if asked.arguments is None or not early.may_refer:
+            return asked
+        references = self._references(caller, asked.arguments)
         needs = {one.token: self._table.get(caller, one.token, in_words(one.at)) for one in references}
-        request = Request(arguments, references, needs)
+        request = replace(asked, references=references, needs=needs)
         if references:
             self._flows.check(caller, references, needs, Target(tool.server, "tool", tool.own_name))
             self._preparation.check_submitted(tool, request)
@@ -157,10 +169,7 @@ class Submission:
         while not self._table.has_name(caller, token):
             await self._arrival.wait()
 
-    def _references(self, caller: Caller, arguments: dict[str, Any] | None) -> tuple[Reference, ...]:
-        if arguments is None or not mentions_tokens(arguments):
-            return ()
-
+    def _references(self, caller: Caller, arguments: dict[str, Any]) -> tuple[Reference, ...]:
         def exists(token: str) -> bool:
             return self._table.find(caller, token) is not None
 
@@ -173,9 +182,10 @@ class Submission:
     def _early_call(
         self, caller: Caller, tool: CatalogTool, arguments: dict[str, Any] | None, token: str | None
     ) -> EarlyCall:
-        references = self._references(caller, arguments)
+        may_refer = arguments is not None and mentions_tokens(arguments)
+        references = self._references(caller, arguments) if arguments is not None and may_refer else ()
         declared = self._labels(tool, arguments, references) if tool.policy.labels_are_declared else ()
-        return EarlyCall(token, references, declared)
+        return EarlyCall(token, references, declared, may_refer)
 
     def _has_to_wait(self, caller: Caller, early: EarlyCall) -> bool:
         return self._lacks_names(caller, early) or self._is_behind(caller, early)
@@ -233,7 +243,7 @@ class Submission:
 
     def _note_arrival(self) -> None:
         self._arrival.set()
-        self._arrival = anyio.Event()
+        self._arrival = Signal()
 
     def _enter(self, caller: Caller, tool: CatalogTool, request: Request, early: EarlyCall) -> Future:
         is_known = tool.policy.labels_are_declared and request.references == early.references
@@ -253,6 +263,9 @@ class Submission:
     def _labels(
         self, tool: CatalogTool, arguments: dict[str, Any] | None, references: tuple[Reference, ...]
     ) -> tuple[Label, ...]:
+        fixed = fixed_labels(tool.policy)
+        if fixed is not None:
+            return fixed
         opaque = {str(reference.at[0]) for reference in references}
         return labels_of(tool.policy, self._preparation.converted(tool, arguments or {}), opaque.__contains__)
 
@@ -268,6 +281,6 @@ class Submission:
     def _new_token(self, caller: Caller, tool: CatalogTool) -> str:
         bits = UNGUESSABLE_BITS if caller.is_anonymous else KNOWN_CALLER_BITS
         while True:
-            token = mint(slug_of(tool.policy.tool), secrets.randbits(bits), bits)
+            token = mint(_slug_of(tool.policy.tool), secrets.randbits(bits), bits)
             if not self._table.holds(token):
                 return token

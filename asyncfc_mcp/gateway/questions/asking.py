@@ -6,6 +6,7 @@ for a call that is blocked by one of them; else to the session that a call came 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
@@ -268,7 +269,8 @@ class Questions:
 
     async def _woken(self, waiter: Waiter, is_over: Callable[[], Awaitable[None]], wait_s: float) -> bool:
         """Whether a question, and neither the end nor the time, has ended this wait."""
-        scope = anyio.CancelScope(deadline=anyio.current_time() + wait_s)
+        loop = asyncio.get_running_loop()
+        scope = anyio.CancelScope(deadline=loop.time() + wait_s)
         self._waiters[scope] = waiter
         try:
             with scope:
@@ -276,7 +278,7 @@ class Questions:
                 return False
         finally:
             del self._waiters[scope]
-        return anyio.current_time() < scope.deadline
+        return loop.time() < scope.deadline
 
     def _concerning(self, waiter: Waiter) -> tuple[Question, ...]:
         """The open questions that nobody is asked yet and that one of its futures, or a blocker, waits for.

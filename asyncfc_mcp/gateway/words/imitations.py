@@ -29,7 +29,8 @@ _TO_REMOVE = re.compile(rf"{_ANSI}|[{_UNSEEN}]|(?<![^\x00-\x7f])[{_JOINERS}]|[{_
 _TO_SEE_THROUGH = re.compile(rf"{_ANSI}|[{_UNSEEN}{_JOINERS}{_BLANKS}]")
 _FIRST_SEEN = re.compile(rf"(?:{_ANSI}|[{_UNSEEN}{_JOINERS}{_BLANKS}\s])*+(?P<first>.)")
 _LINE_END = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_ODD = re.compile(r"[^\t\n\r -~]|\r(?!\n)")
+_PLAIN = bytes((0x09, 0x0A, 0x0D, *range(0x20, 0x7F)))
+"""What is what it looks like; a carriage return is only where a line feed follows."""
 _OURS_PLAIN = re.compile(
     r"^[ \t]*+(?:--[^\n]*(?:results|end[ \t])|[\[=-][^\n]*fut_|fut_)", re.MULTILINE | re.IGNORECASE
 )
@@ -61,7 +62,7 @@ _OUR_FIRST = frozenset("-[=f")
 
 def disarmed(text: str) -> str:
     """The text, each line of which that looks like the gateway's own is quoted; text that has none is the same."""
-    is_odd = not text.isascii() or _ODD.search(text) is not None
+    is_odd = not _is_plain(text)
     if not (_may_imitate_oddly(text) if is_odd else _may_imitate_plainly(text)):
         return text
     is_all_quoted = is_odd and len(text) > MOST_READ_CHARACTERS
@@ -80,10 +81,16 @@ def one_line(text: str, most_characters: int) -> str:
     return line if len(line) <= most_characters else f"{line[:most_characters]}…"
 
 
+def _is_plain(text: str) -> bool:
+    # a table for bytes and a count are several times as fast as a pattern, which shows in a text of a megabyte
+    return text.isascii() and not text.encode().translate(None, _PLAIN) and text.count("\r") == text.count("\r\n")
+
+
 def _may_imitate_plainly(text: str) -> bool:
     """Cheap, and false for nearly every text, however long."""
     # `in` is so much faster than a pattern that it is asked first
-    return ("--" in text or "fut_" in text.lower()) and _OURS_PLAIN.search(text) is not None
+    may_name = "_" in text and "fut_" in text.lower()
+    return (may_name or "--" in text) and _OURS_PLAIN.search(text) is not None
 
 
 def _may_imitate_oddly(text: str) -> bool:
