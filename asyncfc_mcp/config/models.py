@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 Mode = Literal["auto", "async", "sync"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+InlineWait = Seconds | Literal["auto"]
 ServerPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")]
 
 
@@ -23,7 +24,7 @@ class ToolSettings(Strict):
     """What one tool may set; None means: as its server says."""
 
     mode: Mode | None = Field(default=None, description="`auto`, `async` or `sync` for this tool alone.")
-    inline_wait_s: Seconds | None = Field(default=None, description="Inline wait of this tool, in seconds.")
+    inline_wait_s: InlineWait | None = Field(default=None, description="Inline wait of this tool, in seconds.")
     timeout_s: Seconds | None = Field(default=None, description="Time-out of this tool, in seconds.")
     reads: tuple[str, ...] | None = Field(
         default=None, description="Label templates of what it reads; an empty list: conflicts with nothing."
@@ -40,8 +41,10 @@ class SharedSettings(Strict):
     mode: Mode | None = Field(
         default=None, description="`auto`: inline wait, then a token. `async`: a token at once. `sync`."
     )
-    inline_wait_s: Seconds | None = Field(
-        default=None, description="How long a call waits for its own result, in seconds."
+    inline_wait_s: InlineWait | None = Field(
+        default=None,
+        description="How long a call waits for its own result, in seconds; `auto`: about as long as a step of the "
+        "model takes, as seen in its conversation.",
     )
     timeout_s: Seconds | None = Field(default=None, description="When a running call fails as timed out, in seconds.")
     cancel_grace_s: Seconds | None = Field(
@@ -234,7 +237,7 @@ class GatewayConfig(BaseModel):
 
 DEFAULTS = SharedSettings(
     mode="auto",
-    inline_wait_s=1.0,
+    inline_wait_s="auto",
     timeout_s=3600.0,
     cancel_grace_s=5.0,
     concurrency=64,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from asyncfc_mcp.config.models import Mode, ServerEntry, ServerSettings, StdioEntry, ToolSettings
+from asyncfc_mcp.config.models import InlineWait, Mode, ServerEntry, ServerSettings, StdioEntry, ToolSettings
 from asyncfc_mcp.errors import GatewayError
 
 _Value = TypeVar("_Value")
@@ -38,7 +38,7 @@ class ToolPolicy:
     server: str
     tool: str
     mode: Mode
-    inline_wait_s: float
+    inline_wait_s: InlineWait
     timeout_s: float
     cancel_grace_s: float
     structured: bool

@@ -14,6 +14,7 @@ import anyio
 
 from asyncfc_mcp.core.events import Told
 from asyncfc_mcp.core.future import SETTLED, FailureReason, FutureState, Move
+from asyncfc_mcp.gateway.answering.pace import Pace
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.running.runner import Runner
@@ -44,7 +45,13 @@ class ScopeTimes:
 
     last_arrival_at: float = float("-inf")
     last_answer_at: float = float("-inf")
+    """Of a call."""
+    last_reply_at: float = float("-inf")
+    """Of one of our own tools."""
     step_started_at: float = float("-inf")
+    begins_behind: bool = False
+    """Whether calls of earlier steps were unsettled when this one began."""
+    pace: Pace = field(default_factory=Pace)
     finished: dict[str, Future] = field(default_factory=dict[str, Future])
     """Settled after their token had left, not attached yet and not told."""
     holds: list[anyio.CancelScope] = field(default_factory=list[anyio.CancelScope])
@@ -98,11 +105,23 @@ class Delivery:
         now = time.monotonic()
         if now - max(scope.last_answer_at, scope.last_arrival_at) > SAME_STEP_S:
             scope.step_started_at = now
+            scope.begins_behind = self._runner.scheduler.unsettled(caller.scope) > 0
+            self._note_step(caller, scope, now)
         scope.last_arrival_at = now
+
+    def _note_step(self, caller: Caller, scope: ScopeTimes, now: float) -> None:
+        read_at = max(scope.last_answer_at, scope.last_reply_at)
+        # after calls that are still waiting for their answers it is no step of a model that has read them
+        if caller.has_own_scope and read_at >= scope.last_arrival_at > float("-inf"):
+            scope.pace.note(now - read_at)
 
     def answered(self, caller: Caller) -> None:
         """An answer goes out to the scope."""
         self._scope(caller).last_answer_at = time.monotonic()
+
+    def replied(self, caller: Caller) -> None:
+        """One of our own tools answers the scope."""
+        self._scope(caller).last_reply_at = time.monotonic()
 
     def tell(self, future: Future) -> None:
         """The client has seen how the future settled."""
@@ -136,20 +155,27 @@ class Delivery:
     # Waiting
 
     def inline_wait_s(self, future: Future) -> float:
-        """What is left of the step's budget for a call that has just come; nothing when other calls block it."""
-        if future.record.is_blocked:
+        """What is left of the step's budget for a call that has just come; nothing when it is known to take longer.
+
+        That is when others block it; where the wait follows the model's pace, only those of earlier steps count, since
+        they have proved to be slow.
+        """
+        scope = self._scope(future.caller)
+        wait_s = future.policy.inline_wait_s
+        if future.record.is_blocked and (wait_s != "auto" or scope.begins_behind):
             return 0.0
+        if wait_s == "auto":
+            wait_s = scope.pace.worth_s
         if not future.caller.has_own_scope:
-            return future.policy.inline_wait_s  # the calls of strangers make no step
-        step_started_at = self._scope(future.caller).step_started_at
-        return max(0.0, step_started_at + future.policy.inline_wait_s - time.monotonic())
+            return wait_s  # the calls of strangers make no step
+        return max(0.0, scope.step_started_at + wait_s - time.monotonic())
 
     async def hold(self, future: Future) -> None:
         """Keep a token back until the scope is quiet, so that calls sent side by side are seen to be.
 
-        A call without labels orders nothing, so its token need not wait.
+        A call without labels orders nothing, so its token need not wait; one that has settled leaves none.
         """
-        if not future.call.labels:
+        if future.record.is_settled or not future.call.labels:
             return
         scope = self._scope(future.caller)
         ends_at = time.monotonic() + LONGEST_HOLD_S
