@@ -123,13 +123,12 @@ class Answers:
         if waiter is None or waiter.on_progress is None or not _is_number(done):
             return None
         total, message = params.get("total"), params.get("message")
-        return partial(
-            _pass_on,
-            waiter.on_progress,
-            float(cast("float", done)),
-            float(cast("float", total)) if _is_number(total) else None,
-            message if isinstance(message, str) else None,
-        )
+        try:
+            done_so_far = float(cast("float", done))
+            in_all = float(cast("float", total)) if _is_number(total) else None
+        except OverflowError:
+            return None
+        return partial(_pass_on, waiter.on_progress, done_so_far, in_all, message if isinstance(message, str) else None)
 
     def end(self) -> None:
         """Nothing more comes from the server."""

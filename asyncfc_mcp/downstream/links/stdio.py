@@ -5,6 +5,7 @@ Both directions are streams as the SDK's dispatcher wants them, without a task o
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -109,6 +110,9 @@ class _FromChild(_Stream):
         Raises:
             EndOfStream: none will come.
         """
+        if self._messages:
+            # what came with it is dealt with first: an answer must not overtake the words before it
+            await asyncio.sleep(0)
         while not self._messages:
             if self._is_over:
                 raise anyio.EndOfStream
