@@ -127,6 +127,12 @@ def note_invalid(findings: Findings, error: ValidationError, at: Key, model: typ
     """Note every problem of an `asyncfc` object that did not fit its model."""
     for detail in error.errors(include_url=False):
         path = detail["loc"]
+        word = _WORD_INSTEAD.get(str(path[-2])) if len(path) > 1 else None
+        if word is not None and detail["type"] == "literal_error":
+            continue  # the number that may stand there has a line of its own
+        if word is not None:
+            findings.wrong(at + path[:-1], shown(detail["input"]), f"{_allowed(detail)}, or {shown(word)}")
+            continue
         if detail["type"] == "extra_forbidden":
             inner = FlowRule if path[0] == "flows" else ToolSettings
             holder = inner if len(path) > 1 else model
@@ -151,6 +157,8 @@ def _known_instead(name: str, holder: type[BaseModel]) -> str:
     return ", ".join(keys_of(holder)) + did_you_mean(name, keys_of(holder))
 
 
+_WORD_INSTEAD = {"inline_wait_s": "auto"}
+"""Settings where one word may stand in place of a number; pydantic names both ways to be wrong."""
 _ALLOWED_BY_TYPE = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",

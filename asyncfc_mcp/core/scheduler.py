@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import partial, singledispatchmethod
+from functools import partial
 
 from asyncfc_mcp.core import chain, failures
 from asyncfc_mcp.core.commands import CancelDownstream, Command, Dispatch
@@ -161,17 +161,32 @@ class Scheduler:
         """
         self._step += 1
         self._commands = []
-        self._on(event)
+        match event:
+            case Submitted():
+                self._on_submitted(event)
+            case Recalled():
+                self._on_recalled(event)
+            case Answered():
+                self._on_answered(event)
+            case Told():
+                self._on_told(event)
+            case Finished():
+                self._on_finished(event)
+            case Ended():
+                self._on_ended(event)
+            case CancelRequested():
+                self._on_cancel_requested(event)
+            case InputRequired():
+                self._on_input_required(event)
+            case InputProvided():
+                self._on_input_provided(event)
+            case Forgotten():
+                self._on_forgotten(event)
         while self._agenda:
             self._agenda.popleft()()
         return self._commands
 
-    @singledispatchmethod
-    def _on(self, event: object) -> None:
-        raise TypeError(f"{type(event).__name__} is no event")
-
-    @_on.register
-    def _(self, event: Submitted) -> None:
+    def _on_submitted(self, event: Submitted) -> None:
         call = event.call
         if self._is_strict:
             call = replace(call, labels=tuple(replace(label, is_declared=True) for label in call.labels))
@@ -192,8 +207,7 @@ class Scheduler:
         else:
             self._start_if_free(record, event.at)
 
-    @_on.register
-    def _(self, event: Recalled) -> None:
+    def _on_recalled(self, event: Recalled) -> None:
         record = FutureRecord(event.call, Node(event.call.future), event.arrived_at, self._step, event.state)
         record.answer = record.end = self._step
         record.has_token = record.is_told = True
@@ -202,8 +216,7 @@ class Scheduler:
         record.settled_at = event.settled_at
         self._records[event.call.future] = record
 
-    @_on.register
-    def _(self, event: Answered) -> None:
+    def _on_answered(self, event: Answered) -> None:
         record = self.record(event.future)
         if record.is_answered:
             return
@@ -215,14 +228,12 @@ class Scheduler:
                 self._scope(record.call.scope).tree.enter(record.node, label, Plane.ANSWERED)
         self._note_unseen(record)
 
-    @_on.register
-    def _(self, event: Told) -> None:
+    def _on_told(self, event: Told) -> None:
         record = self.record(event.future)
         record.is_told = True
         self._drop_unseen(record)
 
-    @_on.register
-    def _(self, event: Finished) -> None:
+    def _on_finished(self, event: Finished) -> None:
         record = self.record(event.future)
         if not record.is_settled:
             if event.failure is None:
@@ -236,15 +247,13 @@ class Scheduler:
         else:
             self._commands.append(CancelDownstream(event.future, event.failure.message if event.failure else ""))
 
-    @_on.register
-    def _(self, event: Ended) -> None:
+    def _on_ended(self, event: Ended) -> None:
         record = self.record(event.future)
         if record.state is FutureState.CANCELLING:
             self._settle(record, FutureState.CANCELLED, failures.cancelled(record), event.at)
         self._end(record, event.at)
 
-    @_on.register
-    def _(self, event: CancelRequested) -> None:
+    def _on_cancel_requested(self, event: CancelRequested) -> None:
         record = self.record(event.future)
         if record.is_settled or record.state is FutureState.CANCELLING:
             return
@@ -255,16 +264,13 @@ class Scheduler:
             self._move(record, FutureState.CANCELLING, event.at)
             self._commands.append(CancelDownstream(event.future, event.message))
 
-    @_on.register
-    def _(self, event: InputRequired) -> None:
+    def _on_input_required(self, event: InputRequired) -> None:
         self._move(self.record(event.future), FutureState.INPUT_REQUIRED, event.at)
 
-    @_on.register
-    def _(self, event: InputProvided) -> None:
+    def _on_input_provided(self, event: InputProvided) -> None:
         self._move(self.record(event.future), FutureState.RUNNING, event.at)
 
-    @_on.register
-    def _(self, event: Forgotten) -> None:
+    def _on_forgotten(self, event: Forgotten) -> None:
         record = self.record(event.future)
         if not record.is_forgettable:
             raise StillInUse(event.future, record.state)

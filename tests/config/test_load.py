@@ -56,7 +56,7 @@ def test_a_setting_counts_from_the_server_then_the_top_then_the_defaults(file: P
     loaded = load(file, {"mcpServers": {"x": entry}, "asyncfc": {"timeout_s": 7, "concurrency": 2}})
     settings = loaded.config.servers[0].settings
     assert (settings.mode, settings.timeout_s, settings.concurrency) == ("sync", 5, 2)
-    assert (settings.inline_wait_s, settings.include, settings.exclude) == (1, ("*",), ())
+    assert (settings.inline_wait_s, settings.include, settings.exclude) == ("auto", ("*",), ())
     assert loaded.warnings == ()
 
 
@@ -254,9 +254,9 @@ def test_a_wrong_entry_is_named_with_what_is_allowed(file: Path, entry: object, 
     ("settings", "message"),
     [
         ({"mode": "fast"}, 'mode is "fast"; allowed: "auto", "async" or "sync"'),
-        ({"inline_wait_s": -1}, "inline_wait_s is -1; allowed: a number, at least 0"),
-        ({"inline_wait_s": "soon"}, 'inline_wait_s is "soon"; allowed: a number'),
-        ({"inline_wait_s": float("inf")}, "inline_wait_s is Infinity; allowed: a finite number"),
+        ({"inline_wait_s": -1}, 'inline_wait_s is -1; allowed: a number, at least 0, or "auto"'),
+        ({"inline_wait_s": "soon"}, 'inline_wait_s is "soon"; allowed: a number, or "auto"'),
+        ({"inline_wait_s": float("inf")}, 'inline_wait_s is Infinity; allowed: a finite number, or "auto"'),
         ({"concurrency": 1.5}, "concurrency is 1.5; allowed: a whole number"),
         ({"isolated": "maybe"}, 'isolated is "maybe"; allowed: true or false'),
         ({"prefix": "a b"}, 'prefix is "a b"; allowed: letters, digits, _ and -'),

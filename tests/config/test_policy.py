@@ -92,7 +92,7 @@ def test_a_tools_own_settings_are_stronger_than_its_servers() -> None:
     entry = server(mode="async", timeout_s=9, tools={"read": {"mode": "sync", "inline_wait_s": 0, "timeout_s": 3}})
     own, other = policy(entry), policy(entry, "write")
     assert (own.mode, own.inline_wait_s, own.timeout_s) == ("sync", 0, 3)
-    assert (other.mode, other.inline_wait_s, other.timeout_s) == ("async", 1, 9)
+    assert (other.mode, other.inline_wait_s, other.timeout_s) == ("async", "auto", 9)
     assert (own.cancel_grace_s, own.structured) == (5, False)
 
 

@@ -78,7 +78,8 @@ class LineSplitter:
     def _line(self, start: int, end: int) -> Line:
         size = end - start + self._dropped_bytes
         if self._cut_head is None and size <= self._limit_bytes:
-            return Line(bytes(self._buffer[start:end]), size_bytes=size)
+            with memoryview(self._buffer) as buffer:  # a slice of the buffer itself would be one more copy
+                return Line(bytes(buffer[start:end]), size_bytes=size)
         head_end = min(end, start + KEPT_HEAD_BYTES)
         head = self._cut_head if self._cut_head is not None else bytes(self._buffer[start:head_end])
         tail = bytes(self._buffer[max(start, end - _KEPT_TAIL_BYTES) : end])
