@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,7 @@ _LAST_WORD_S = 5.0
 """How long a link may take for the notice that a request is given up."""
 
 _tracer = trace.get_tracer("asyncfc_mcp")
+_NO_SPAN = nullcontext(trace.INVALID_SPAN)
 
 log = structlog.get_logger(__name__)
 
@@ -197,7 +199,9 @@ def _message(
     return SessionMessage(request, ClientMessageMetadata(headers=headers) if headers else None)
 
 
-def _span(method: str, params: Mapping[str, Any] | None, request_id: RequestId) -> Any:
+def _span(method: str, params: Mapping[str, Any] | None, request_id: RequestId) -> AbstractContextManager[Span]:
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return _NO_SPAN  # nobody traces
     name = (params or {}).get("name")
     return _tracer.start_as_current_span(
         f"MCP send {method} {name}" if isinstance(name, str) else f"MCP send {method}",

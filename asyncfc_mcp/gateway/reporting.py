@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from asyncfc_mcp.core.future import SETTLED, Move
+from asyncfc_mcp.core.future import SETTLED, FutureState, Move
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 
@@ -24,12 +24,17 @@ def scope_in_logs(caller: Caller) -> str:
 
 
 def log_settled(move: Move, future: Future) -> None:
-    """Write the line; it holds no argument and no value, since both may be secret."""
+    """Write the line; it holds no argument and no value, since both may be secret.
+
+    A call that answers with its value as it always did is no news.
+    """
     if move.to_state not in SETTLED:
         return
+    is_news = future.is_known or move.to_state is not FutureState.RESOLVED
+    write = log.info if is_news else log.debug
     record = future.record
     started_at = record.started_at if record.started_at is not None else move.at
-    log.info(
+    write(
         "future_settled",
         token=nameable(future),
         tool=future.policy.tool,

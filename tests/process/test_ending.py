@@ -95,7 +95,7 @@ async def test_a_server_that_is_still_starting_does_not_hold_it(tmp_path: Path, 
 
 @every_ending
 async def test_a_client_that_does_not_read_does_not_hold_it(tmp_path: Path, end: Ending) -> None:
-    async with started(tmp_path, {"toy": HELD}) as gateway:
+    async with started(tmp_path, {"toy": HELD}, "--log-level", "debug") as gateway:
         await gateway.initialize()
         await gateway.request("tools/list")
         for _ in range(20):
@@ -129,7 +129,7 @@ async def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
 
 async def test_answers_that_are_ready_are_written_before_it_ends(tmp_path: Path) -> None:
     # in memory: an answer that names its token is ready only once that is stored
-    async with started(tmp_path, {"toy": HELD}, settings={"store": "memory"}) as gateway:
+    async with started(tmp_path, {"toy": HELD}, "--log-level", "debug", settings={"store": "memory"}) as gateway:
         await gateway.initialize()
         number = await gateway.start_call("large", {"size": 3_000_000})
         await gateway.logged("future_settled")

@@ -255,7 +255,10 @@ class Delivery:
             self.tell(future)
 
     def _scope(self, caller: Caller) -> ScopeTimes:
-        if caller.scope not in self._scopes and len(self._scopes) >= self._crowded_at:
+        known = self._scopes.get(caller.scope)
+        if known is not None:
+            return known
+        if len(self._scopes) >= self._crowded_at:
             self._drop_silent_scopes(LONGEST_HOLD_S)
             self._crowded_at = max(MOST_SCOPES, 2 * len(self._scopes))
         return self._scopes.setdefault(caller.scope, ScopeTimes())

@@ -82,6 +82,7 @@ class Runner:
         self._events: deque[Event] = deque()
         self._is_handling = False
         self._tasks: TaskGroup | None = None
+        self._log: Any = log.bind()  # bound once: each call says several things that nobody may listen to
         self.ask_user: AskUser | None = None
         """Answers what a server asks in the middle of a call."""
         self.tool_of: ToolOf | None = None
@@ -160,7 +161,7 @@ class Runner:
                 self._report(command, future)
 
     def _report(self, move: Move, future: Future) -> None:
-        log.debug("future_moved", token=nameable(future), from_state=move.from_state, to_state=move.to_state)
+        self._log.debug("future_moved", token=nameable(future), from_state=move.from_state, to_state=move.to_state)
         for listener in self._listeners:
             try:
                 listener(move, future)
