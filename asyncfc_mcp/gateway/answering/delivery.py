@@ -226,6 +226,7 @@ class Delivery:
             for identity, future in scope.finished.items()
             if identity not in left_out
             and (caller.has_own_scope or identity in named)
+            and future.record.is_answered  # else its own request is about to bring it
             # one whose token could not be kept is not known to its client, and what is told must be durable
             and future.is_out
             and future.is_safe.is_set()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
@@ -116,7 +117,8 @@ class Turns:
             return Turn(future, questions)
         await self._load(future)
         if not future.record.is_settled:
-            await self._keeper.let_out(future)
+            # the store takes up a part of the time for which the token is held back anyway
+            await self._keeper.let_out(future, partial(self._delivery.hold, future))
         elif names_its_token(future):
             with suppress(NotKept):  # the value can go without a token that says how to pass it on
                 await self._keeper.let_out(future)
@@ -168,7 +170,6 @@ class Turns:
             questions = await self._questions.wait(waiter, future.settled.wait, wait_s, cap_s)
             if questions:
                 return questions
-        await self._delivery.hold(future)
         return ()
 
     async def _wait_in_turn(self, caller: Caller, future: Future, requester: Requester | None) -> tuple[Question, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -84,8 +84,8 @@ class Keeper:
         self.on_settled_kept: Callable[[Future], None] | None = None
         """Hears of each settled future that the store has."""
 
-    async def let_out(self, future: Future) -> None:
-        """Make the future durable, so that its token may leave.
+    async def let_out(self, future: Future, hold: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint) -> None:
+        """Make the future durable and wait out `hold`, so that its token may leave.
 
         Raises:
             NotKept: it is not, and must not.
@@ -95,6 +95,7 @@ class Keeper:
             await self._put(future)
             # a write may not notice that its request has ended meanwhile; without an answer the token is nobody's
             await anyio.lowlevel.checkpoint_if_cancelled()
+            await hold()
         except BaseException as fault:
             future.is_out = was_out
             if isinstance(fault, StoreFault):
