@@ -165,6 +165,11 @@ class SignIn(httpx2.Auth):
         return self._kept.access_token
 
     async def _look_for_credentials(self) -> None:
+        """Load what is kept; a server that lets us in without needs no second look."""
+        if not self._is_loaded or self._offer is not None:
+            await self._load()
+
+    async def _load(self) -> None:
         """Load what is kept; also what another process of this user has kept since, if we have nothing."""
         async with self._loading:
             if self._is_loaded and self._kept.tokens is not None:
@@ -183,6 +188,8 @@ class SignIn(httpx2.Auth):
 
     async def _has_other_than(self, token: str | None) -> bool:
         """Whether there is another access token than the refused one, by now or after a renewal."""
+        if self._kept.tokens is None:
+            await self._load()
         if token is None or self._kept.access_token != token:
             return self._kept.access_token not in (None, token)
         await self._renew()
