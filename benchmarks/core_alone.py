@@ -1,7 +1,8 @@
 """What the scheduler and its state tree cost by themselves as futures grow: `python -m benchmarks.core_alone`.
 
 No clock, no gateway: events go in, commands come out. Wall time is shown, and judged is what can be counted: the
-bytecode instructions of the last calls of each size, and with `--callgrind` the machine instructions of whole lives.
+bytecode instructions of some calls of each size while all others live, and with `--callgrind` the machine
+instructions of whole lives.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ from benchmarks.common import Figure, machine, report
 SIZES = (1, 100, 1_000, 10_000, 100_000)
 QUICK_SIZES = (20, 60, 200)
 SAMPLE = 100
-"""Calls of each size whose bytecode instructions are counted; the last ones, when all others live."""
+"""Calls of each size whose bytecode instructions are counted, while all others live: the last that come in, and the
+first that settle, are told and are forgotten."""
+GROWING = ("submitted", "explained")
+"""The phases at whose end more live than at their beginning, or as many."""
 LEAST_CALLS = 2_000
 """Small sizes are repeated until so many calls have been timed."""
 ROW = 500
@@ -94,7 +98,7 @@ class Cost:
     microseconds: float
     """Wall time of all such events and of the collector's work in them, divided by the calls."""
     bytecodes: float
-    """Those of the last calls alone; work inside of C code is not in it."""
+    """Those of some calls alone; work inside of C code is not in it."""
 
 
 class Life:
@@ -197,13 +201,15 @@ def timed(shape: Shape, count: int) -> Iterator[tuple[str, float]]:
 
 
 def counted(shape: Shape, count: int) -> Iterator[tuple[str, float]]:
-    """Live through it once: for each phase its name and the bytecodes of a call, of the last ones."""
+    """Live through it once: for each phase its name and the bytecodes of a call, of those with most others alive."""
     life = Life(shape, count)
     sample = min(SAMPLE, count)
     for name, phase in life.phases.items():
-        phase(range(count - sample))
+        start = count - sample if name in GROWING else 0
+        phase(range(start))
         with BytecodeCount() as counter:
-            phase(range(count - sample, count))
+            phase(range(start, start + sample))
+        phase(range(start + sample, count))
         yield name, counter.count / sample
     life.check_over()
 

@@ -2,13 +2,14 @@
 
 Scripted models play each program through the gateway and, as baselines, straight at the servers: one call after
 another, and parallel calls in one step. All runs in a time-lapse (see `timelapse`). Exit code 1 when a target is
-missed.
+missed, but not by a quick run.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import random
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from typing import Any, get_args
 
 import click
 
-from benchmarks.agents import AGENTS, PARALLEL, Agent, Decode, Mode
+from benchmarks.agents import AGENTS, Agent, Decode, Mode
 from benchmarks.common import machine
 from benchmarks.replay import real_time
 from benchmarks.replay.cells import cells_of, overview
@@ -34,8 +35,8 @@ MEANS_S = (0.2, 1.0, 5.0)
 DECODES: tuple[Decode, ...] = (1.0, 3.0, 8.0, "tokens")
 ORDERED: tuple[Policy, ...] = ("root", "server", "read_write")
 MODES: tuple[Mode, ...] = get_args(Mode)
-UNORDERED = (PARALLEL, Agent("eager", "one"), Agent("eager", "turn"), Agent("choosing", "turn"))
-"""Who plays with labels off, to see what goes wrong."""
+UNORDERED = (Agent("eager", "one"), Agent("eager", "turn"), Agent("choosing", "turn"))
+"""Who plays with labels off, to see what goes wrong; labels are nothing to those without a gateway."""
 SAMPLE = 12
 CURVE_SAMPLE = 4
 WORKERS = 2
@@ -83,18 +84,21 @@ def results(tasks: Sequence[Task], workers: int) -> Iterator[Done]:
 
 
 def settings_for(workloads: Iterable[Workload], sample: int, grid: Iterable[tuple[float, Decode]]) -> list[Setting]:
-    """A sample of the programs of each workload, spread evenly, under each latency and speed of writing."""
+    """A sample of the programs of each workload under each latency and speed of writing."""
     conditions = list(grid)
     return [
         Setting(workload, number, mean_s, decode)
         for mean_s, decode in conditions
         for workload in workloads
-        for number in _spread(len(programs(workload)), sample)
+        for number in _drawn(len(programs(workload)), sample)
     ]
 
 
-def _spread(count: int, sample: int) -> list[int]:
-    return sorted({place * count // sample for place in range(sample)}) if sample < count else list(range(count))
+def _drawn(count: int, sample: int) -> list[int]:
+    """Always the same ones; no even steps, since some workloads choose what a program does by its number."""
+    order = list(range(count))
+    random.Random(0).shuffle(order)
+    return sorted(order[:sample])
 
 
 def grid_tasks(workloads: Sequence[Workload], sample: int, *, is_quick: bool) -> list[Task]:
@@ -154,7 +158,7 @@ def main(
         report = grid(grid_tasks(workloads, count, is_quick=quick), workers)
     if json_file is not None:
         json_file.write_text(json.dumps({"machine_before": before, "machine_after": machine()} | report.rows, indent=1))
-    sys.exit(0 if report.is_met else 1)
+    sys.exit(0 if report.is_met or quick else 1)
 
 
 @dataclass(frozen=True, slots=True)

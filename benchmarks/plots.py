@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 Row = Mapping[str, Any]
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "asyncfc",
     "svg.fonttype": "none",
     "font.size": 8,

@@ -110,7 +110,11 @@ def _answered(plan: Plan, step: Step, moment: _Moment) -> list[_Moment]:
     sent = moment.with_calls(plan, step)
     if not step.calls:
         return [sent]
-    return [sent.told_until(end) for end in {sent.now, *(sent.ends[call] for call in step.calls)}]
+    longest = max(sent.ends[call] for call in step.calls)
+    # also for as long as an earlier call takes: its result comes along with the token of this step's own
+    return [
+        sent.told_until(end) for end in {sent.now, *(end for end in sent.ends.values() if sent.now < end <= longest)}
+    ]
 
 
 def _undominated(moments: Iterable[_Moment]) -> list[_Moment]:

@@ -127,7 +127,7 @@ def note_invalid(findings: Findings, error: ValidationError, at: Key, model: typ
     """Note every problem of an `asyncfc` object that did not fit its model."""
     for detail in error.errors(include_url=False):
         path = detail["loc"]
-        word = _WORD_INSTEAD.get(str(path[-2])) if len(path) > 1 else None
+        word = _WORD_INSTEAD.get(str(path[-2:-1][0])) if path[-2:-1] else None
         if word is not None and detail["type"] == "literal_error":
             continue  # the number that may stand there has a line of its own
         if word is not None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import anyio
+import anyio.lowlevel
 import structlog
 from mcp.client._transport import ReadStream, WriteStream  # TransportStreams has no public home
 from mcp.shared.dispatcher import CallOptions, ProgressFnT
@@ -72,6 +73,8 @@ class Answers:
             MCPError: what the server answered, or CONNECTION_CLOSED.
         """
         with _span(method, params, request_id) as span:
+            # what is cancelled before it was sent must not be sent any more
+            await anyio.lowlevel.checkpoint_if_cancelled()
             message = _message(request_id, method, params, options)
             waiter = _Waiter(asyncio.get_running_loop().create_future(), options.get("on_progress"))
             # answers may write the id as text; a key is one and the same for both
@@ -79,14 +82,17 @@ class Answers:
             try:
                 outcome = await self._outcome(message, waiter)
             except anyio.get_cancelled_exc_class():
-                await self._give_up(request_id)
+                if options.get("cancel_on_abandon", True):  # the protocol forbids to cancel a handshake
+                    await self._give_up(request_id)
                 raise
             finally:
                 del self._waiters[str(request_id)]
-            if isinstance(outcome, dict):
-                return outcome
-            _note_error(span, outcome)
-            raise MCPError(code=outcome.code, message=outcome.message, data=outcome.data)
+            if isinstance(outcome, ErrorData) and outcome is not _CLOSED:
+                _note_error(span, outcome)
+        if isinstance(outcome, dict):
+            return outcome
+        # outside of the span, which would keep the traceback
+        raise MCPError(code=outcome.code, message=outcome.message, data=outcome.data)
 
     async def _outcome(self, message: SessionMessage, waiter: _Waiter) -> dict[str, Any] | ErrorData:
         if self._is_over:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import select
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 import anyio
 import structlog
@@ -275,5 +276,7 @@ class _ThreadedInbox:
 def _write_whole(sink: BinaryIO, line: bytes) -> None:
     left = memoryview(line)
     while left:
-        written = sink.write(left)
+        written = cast("int | None", sink.write(left))  # a raw file says None where it would block
+        if written is None:  # who started us shares the descriptor, and does not want it to block
+            select.select((), (sink,), ())
         left = left[written or 0 :]

@@ -55,6 +55,8 @@ class Conversation:
     """Until the user has the answer of the first turn."""
     paused_s: float = 0.0
     """Part of the wall time: between tries of an overloaded endpoint."""
+    settling_s: float = 0.0
+    """No part of the wall time: from the last answer until nothing runs behind the gateway any more."""
     images: set[str] = field(default_factory=set[str])
 
 
@@ -72,7 +74,9 @@ async def converse(
         conversation.ended, conversation.fault = "endpoint", str(error)
     conversation.wall_s = time.monotonic() - started
     conversation.paused_s = endpoint.paused_s - paused_before_s
+    answered = time.monotonic()
     await toolbox.settle()
+    conversation.settling_s = time.monotonic() - answered
     return conversation
 
 

@@ -45,6 +45,13 @@ class KeyRefused(EndpointError):
         super().__init__(f"{url} answered {status}: {fact}; put a key that it takes into {key_env}")
 
 
+class UnusableKey(EndpointError):
+    """The key cannot stand in a header."""
+
+    def __init__(self, key_env: str) -> None:
+        super().__init__(f"the key in {key_env} holds characters that no key has; put it there once more, without them")
+
+
 class RequestRefused(EndpointError):
     """The endpoint does not take the request."""
 
@@ -103,7 +110,12 @@ class Endpoint:
     def __init__(
         self, base_url: str, model: str, key: str | None, key_env: str, extra: Mapping[str, Any] | None = None
     ) -> None:
-        url = httpx2.URL(base_url)
+        try:
+            url = httpx2.URL(base_url)
+        except httpx2.InvalidURL:
+            raise NoEndpoint("what was given", "not an http or https URL") from None
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise UnusableKey(key_env)
         if url.scheme not in ("http", "https") or not url.host:
             raise NoEndpoint(base_url.rsplit("@", maxsplit=1)[-1], "not an http or https URL")
         self.model = model
@@ -224,20 +236,37 @@ def _completion(body: Any) -> Completion:
     return Completion(
         text=_text_of(message.get("content")),
         calls=tuple(_tool_call(call) for call in calls),
-        prompt_tokens=usage.get("prompt_tokens"),
-        completion_tokens=usage.get("completion_tokens"),
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
     )
 
 
+def _count(said: Any) -> int | None:
+    return None if said is None else int(said)
+
+
 def _text_of(content: Any) -> str:
-    """Some endpoints give parts instead of a string."""
+    """Some endpoints give parts instead of a string.
+
+    Raises:
+        TypeError: it is no text.
+        UnicodeError: it could not be sent back.
+    """
     if isinstance(content, list):
-        return "\n".join(str(part.get("text", "")) for part in cast("list[Json]", content))
-    return content or ""
+        content = "\n".join(part.get("text") or "" for part in cast("list[Json]", content))
+    if not isinstance(content, str | None):
+        raise TypeError(type(content).__name__)
+    return _sendable(content or "")
+
+
+def _sendable(text: str) -> str:
+    text.encode()
+    return text
 
 
 def _tool_call(call: Json) -> ToolCall:
     function: Json = call["function"]
     arguments = function.get("arguments")
     written = arguments if isinstance(arguments, str) else json.dumps({} if arguments is None else arguments)
-    return ToolCall(call.get("id") or f"call_{uuid.uuid4().hex[:12]}", str(function["name"]), written.strip() or "{}")
+    identity = call.get("id") or f"call_{uuid.uuid4().hex[:12]}"
+    return ToolCall(identity, _sendable(str(function["name"])), _sendable(written.strip() or "{}"))

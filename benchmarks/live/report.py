@@ -37,6 +37,7 @@ class Row:
     wall_s: float
     first_answer_s: float | None
     paused_s: float
+    settling_s: float
     futures: int
     made_up: int
     fabricated: int
@@ -68,6 +69,7 @@ def row(task: str, repeat: int, arm: Arm, place: int, played: Conversation, miss
         wall_s=round(played.wall_s, 3),
         first_answer_s=None if played.first_answer_s is None else round(played.first_answer_s, 3),
         paused_s=round(played.paused_s, 3),
+        settling_s=round(played.settling_s, 3),
         futures=ledger.futures,
         made_up=len(ledger.made_up),
         fabricated=ledger.fabricated,
@@ -96,6 +98,7 @@ METRICS = (
     Metric("wall_s", lambda row: row.wall_s, "ratio"),
     Metric("wall_s_solved", lambda row: row.wall_s, "ratio", needs_success=True),
     Metric("paused_s", lambda row: row.paused_s, "difference"),
+    Metric("settling_s", lambda row: row.settling_s, "difference"),
     Metric("first_answer_s", lambda row: row.first_answer_s, "ratio"),
     Metric("rounds", lambda row: row.rounds, "ratio"),
     Metric("prompt_tokens", lambda row: row.prompt_tokens, "ratio"),

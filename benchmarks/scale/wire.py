@@ -48,7 +48,8 @@ class Wire:
         number = next(self._ids)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
-        answer = await asyncio.wait_for(waiting, ANSWER_S)
+        async with asyncio.timeout(ANSWER_S):  # wait_for swallows a cancellation that comes with the answer
+            answer = await waiting
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]

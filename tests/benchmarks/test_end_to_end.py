@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.agents import AGENTS, PARALLEL, SYNC, Agent, Mode, plan_of, steps_of
-from benchmarks.end_to_end import inline_waits, main
+from benchmarks.end_to_end import CURVE_SAMPLE, inline_waits, main, settings_for
 from benchmarks.replay.cells import Cell, cells_of
 from benchmarks.replay.playing import Measurement, Sample, Setting, Variant, play
 from benchmarks.replay.regret import curve
 from benchmarks.replay.verdicts import verdicts
+from benchmarks.workloads.labels import Policy
 
 FANOUT = Setting("fanout", 1, mean_s=1.0, decode=1.0)
 CODING = Setting("coding", 3, mean_s=1.0, decode=1.0)
@@ -111,6 +112,18 @@ def test_cells_sum_programs_up_and_verdicts_name_the_worst(played: list[Sample])
     assert said["no program goes wrong"].is_met
     slow = said["eager: at most 1.05 of sync"]
     assert slow.worst == max(cell.to_sync for cell in cells if cell.agent.startswith("eager"))
+
+
+def test_parallel_calls_are_the_same_competitor_whatever_the_gateway_is_told() -> None:
+    measurement = Measurement(CODING)
+    policies: tuple[Policy, ...] = ("root", "read_write")
+    root, read_write = (measurement.sample(Variant(Agent("eager", "one"), policy, "waits")) for policy in policies)
+    assert root.parallel_s == read_write.parallel_s < 0.9 * root.sync_s
+
+
+def test_the_sample_of_the_curve_has_programs_of_one_turn_and_of_more() -> None:
+    chosen = settings_for(["fanout"], CURVE_SAMPLE, [(1.0, 1.0)])
+    assert {len(setting.program.turns) > 1 for setting in chosen} == {True, False}
 
 
 def test_the_curve_compares_values_within_a_cell() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from click.testing import CliRunner, Result
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from benchmarks.live.__main__ import Plan, main, measure
 from benchmarks.live.endpoint import Endpoint
@@ -246,6 +246,7 @@ def test_the_command_prints_a_table_and_writes_json_without_the_key(tmp_path: Pa
         (refusal(404, f"no model for {KEY}"), KEY, ["404", "no model for (key)", "/v1"]),
         (refusal(400, "this model does not support tools"), None, ["does not call tools", "function calling"]),
         (say("ready"), None, ["does not call tools", "'ready'"]),
+        ({"role": "assistant", "content": 5}, None, ["no chat completion"]),
     ],
 )
 def test_what_is_wrong_with_an_endpoint_is_said_without_the_key(
@@ -257,6 +258,24 @@ def test_what_is_wrong_with_an_endpoint_is_said_without_the_key(
     assert [word for word in words if word not in result.output] == []
     assert KEY not in result.output
     assert len(stub.bodies) == 1
+
+
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown() -> None:
+    with endpoint(good) as stub:
+        result = run(stub, key=f"{KEY}\u2026")
+    assert result.exit_code == 1
+    assert "the key in OPENAI_API_KEY" in result.output
+    assert KEY not in result.output
+    assert stub.bodies == []
+
+
+def test_tokens_that_are_counted_in_text_are_numbers() -> None:
+    def model(shown: Shown) -> Response:
+        usage = {"prompt_tokens": "7", "completion_tokens": "2"}
+        return JSONResponse({"choices": [{"message": good(shown)}], "usage": usage})
+
+    (row,) = play(model, "parallel")
+    assert (row.prompt_tokens, row.completion_tokens) == (7 * row.rounds, 2 * row.rounds)
 
 
 def test_an_endpoint_that_is_not_there_is_named() -> None:

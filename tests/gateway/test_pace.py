@@ -45,7 +45,7 @@ async def in_one_step(gateway: GatewayClient, *calls: dict[str, str]) -> list[st
     answers = [""] * len(calls)
 
     async def send(place: int, arguments: dict[str, str]) -> None:
-        answers[place] = text_of(await gateway.call("echo", **arguments))
+        answers[place] = text_of(await gateway.call("echo", scope="chat", **arguments))
 
     async with anyio.create_task_group() as tasks:
         for place, arguments in enumerate(calls):
@@ -56,6 +56,7 @@ async def in_one_step(gateway: GatewayClient, *calls: dict[str, str]) -> list[st
 @pytest.mark.anyio
 async def test_a_chain_that_was_sent_in_one_step_is_answered_with_its_values() -> None:
     async with running() as gateway:
+        await gateway.text("echo", text="the server is up")
         chain = ({"text": "a", "_as": "first"}, {"text": "fut_first", "_as": "second"}, {"text": "fut_second"})
         assert await in_one_step(gateway, *chain) == ["a", "a", "a"]
 

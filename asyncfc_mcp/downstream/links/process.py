@@ -70,12 +70,21 @@ class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
     def __init__(self) -> None:
         super().__init__(limit=_PIPE_BUFFER_BYTES, loop=asyncio.get_running_loop())
         self.exited = anyio.Event()
+        self.deaf = anyio.Event()
+        self.has_missed = False
         self._group = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._group = cast("asyncio.SubprocessTransport", transport).get_pid()
         _GUARDIAN.watch(self._group)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        super().pipe_connection_lost(fd, exc)
+        if fd == 0:
+            # not `wait_closed`: asyncio shares its one future, and whoever is cancelled there cancels it for all
+            self.has_missed = exc is not None
+            self.deaf.set()
 
     def process_exited(self) -> None:
         super().process_exited()
@@ -102,6 +111,11 @@ class ChildProcess:
     async def exited(self) -> None:
         """Wait until it has exited, whatever still holds its pipes."""
         await self._protocol.exited.wait()
+
+    async def deaf(self) -> bool:
+        """Wait until its stdin is closed, by it or by us; whether something was left over."""
+        await self._protocol.deaf.wait()
+        return self._protocol.has_missed
 
     async def end(self) -> None:
         """Ask it to end (end of file, then SIGTERM), then make it; returns within 0.9 s, with its group gone."""
@@ -143,8 +157,8 @@ class ChildProcess:
         if self.stdin.transport.get_write_buffer_size() > 0:
             self.stdin.transport.abort()
         self._transport.close()
-        with anyio.move_on_after(0.05), suppress(OSError):
-            await self.stdin.wait_closed()
+        with anyio.move_on_after(0.05):
+            await self._protocol.deaf.wait()
 
 
 def _is_alive(group: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -45,7 +45,7 @@ async def stdio_link(server: str, entry: StdioEntry, max_result_bytes: int) -> A
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_log_stderr, server, child)
         tasks.start_soon(_close_after_exit, child, read)
-        tasks.start_soon(_close_after_deafness, child, read)
+        tasks.start_soon(_close_after_deafness, child, read, write)
         try:
             yield Link(read, write, trouble=lambda: _how_it_ended(child), hearing=hearing)
         finally:
@@ -184,6 +184,8 @@ class _ToChild(_Stream):
         self._read = read
         self._open_requests = open_requests
         self._is_closed = False
+        self.missed = anyio.Event()
+        """Set once the child cannot have got something."""
 
     async def send(self, item: SessionMessage, /) -> None:
         """Hand a message to the pipe."""
@@ -198,16 +200,19 @@ class _ToChild(_Stream):
                 self._read.put(_error(message.id, f"the request cannot be written: {error}"))
             return
         self._open_requests.note_sent(message)
+        if self._stdin.is_closing():
+            self.missed.set()
+            return
         self._stdin.write(line + b"\n")
 
     async def aclose(self) -> None:
         self._is_closed = True
 
 
-async def _close_after_deafness(child: ChildProcess, read: _FromChild) -> None:
-    # It does not listen any more; answers that are on their way get a moment before the session ends.
-    with suppress(OSError):
-        await child.stdin.wait_closed()
+async def _close_after_deafness(child: ChildProcess, read: _FromChild, write: _ToChild) -> None:
+    # One that has closed its stdin may still answer what it has read; the session ends once it misses something.
+    if not await child.deaf():
+        await write.missed.wait()
     await anyio.sleep(_LAST_ANSWERS_S)
     read.close()
 

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import anyio
@@ -35,6 +36,8 @@ MOST_SCOPES = 10_000
 """Beyond that a scope with nothing to deliver is forgotten as soon as its step is over."""
 MOST_CHARACTERS_A_VALUE = 2_000
 MOST_CHARACTERS_ATTACHED = 4_000
+MOST_LOOKED_AT = 200
+"""Finished futures that are looked through for one answer; more do not fit into what is attached."""
 
 Piggyback = Literal["values", "notices", "off"]
 
@@ -219,20 +222,19 @@ class Delivery:
 
         `named`: the identities of the futures that the request names; the only ones where nothing tells callers apart.
         """
+        if self._piggyback == "off":
+            return None
         scope = self._scope(caller)
         left_out = {future.call.future for future in leave_out}
-        finished = [
-            future
-            for identity, future in scope.finished.items()
-            if identity not in left_out
-            and (caller.has_own_scope or identity in named)
-            and future.record.is_answered  # else its own request is about to bring it
-            # one whose token could not be kept is not known to its client, and what is told must be durable
-            and future.is_out
-            and future.is_safe.is_set()
-            and future.unkept is None
-        ]
-        if self._piggyback == "off" or not finished:
+        known = (
+            scope.finished if caller.has_own_scope else [one for one in dict.fromkeys(named) if one in scope.finished]
+        )
+        deliverable = (
+            scope.finished[one] for one in known if one not in left_out and _is_deliverable(scope.finished[one])
+        )
+        # whoever never asks may have thousands, of which the room holds a few: no answer may cost more for them
+        finished = list(islice(deliverable, MOST_LOOKED_AT))
+        if not finished:
             return None
         nonce = secrets.token_hex(4)
         parts = _Parts(nonce, min(MOST_CHARACTERS_ATTACHED, room_characters), with_values=self._piggyback == "values")
@@ -315,6 +317,12 @@ class _Parts:
         self._room -= size
         self.blocks += blocks
         self.included += futures
+
+
+def _is_deliverable(future: Future) -> bool:
+    # else its own request is about to bring it; one whose token could not be kept is not known to its client, and what
+    # is told must be durable
+    return future.record.is_answered and future.is_out and future.is_safe.is_set() and future.unkept is None
 
 
 def _value_blocks(future: Future) -> list[Block] | None:

@@ -116,6 +116,9 @@ class Turns:
             future.is_shown = True
             return Turn(future, questions)
         await self._load(future)
+        if future.record.state is FutureState.RUNNING:
+            # what settles meanwhile leaves no token, so there is nothing to store
+            await self._delivery.hold(future)
         if not future.record.is_settled:
             # the store takes up a part of the time for which the token is held back anyway
             await self._keeper.let_out(future, partial(self._delivery.hold, future))
