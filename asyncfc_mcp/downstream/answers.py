@@ -34,6 +34,7 @@ from mcp_types import (
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
+_TURNS_FOR_PROGRESS = 20
 _LAST_WORD_S = 5.0
 """How long a link may take for the notice that a request is given up."""
 
@@ -43,10 +44,12 @@ _NO_SPAN = nullcontext(trace.INVALID_SPAN)
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiter:
     answer: asyncio.Future[dict[str, Any] | ErrorData]
     on_progress: ProgressFnT | None
+    untold: int = 0
+    """Progress that has come and is on its way to whoever listens."""
 
 
 class Answers:
@@ -101,7 +104,12 @@ class Answers:
             await self._write.send(message)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return _CLOSED
-        return await waiter.answer
+        outcome = await waiter.answer
+        for _ in range(_TURNS_FOR_PROGRESS):  # what came before the answer goes first, unless nobody takes it
+            if not waiter.untold:
+                break
+            await asyncio.sleep(0)
+        return outcome
 
     async def _give_up(self, request_id: RequestId) -> None:
         params = {"requestId": request_id, "reason": "caller cancelled"}
@@ -136,7 +144,8 @@ class Answers:
             in_all = float(cast("float", total)) if _is_number(total) else None
         except OverflowError:
             return None
-        return partial(_pass_on, waiter.on_progress, done_so_far, in_all, message if isinstance(message, str) else None)
+        waiter.untold += 1
+        return partial(_pass_on, waiter, done_so_far, in_all, message if isinstance(message, str) else None)
 
     def end(self) -> None:
         """Nothing more comes from the server."""
@@ -221,11 +230,14 @@ def _note_error(span: Span, error: ErrorData) -> None:
     span.set_status(StatusCode.ERROR, error.message)
 
 
-async def _pass_on(on_progress: ProgressFnT, done: float, total: float | None, message: str | None) -> None:
+async def _pass_on(waiter: _Waiter, done: float, total: float | None, message: str | None) -> None:
     try:
-        await on_progress(done, total, message)
+        if waiter.on_progress is not None:
+            await waiter.on_progress(done, total, message)
     except Exception:  # a listener that breaks must not end the connection
         log.exception("progress_not_passed_on")
+    finally:
+        waiter.untold -= 1
 
 
 def _is_number(value: object) -> bool:
