@@ -127,11 +127,10 @@ def note_invalid(findings: Findings, error: ValidationError, at: Key, model: typ
     """Note every problem of an `asyncfc` object that did not fit its model."""
     for detail in error.errors(include_url=False):
         path = detail["loc"]
-        word = _WORD_INSTEAD.get(str(path[-2:-1][0])) if path[-2:-1] else None
-        if word is not None and detail["type"] == "literal_error":
-            continue  # the number that may stand there has a line of its own
+        word = _WORD_INSTEAD.get(str(("", "", *path)[-2]))
         if word is not None:
-            findings.wrong(at + path[:-1], shown(detail["input"]), f"{_allowed(detail)}, or {shown(word)}")
+            if detail["type"] != "literal_error":  # which says the same of the word: one line for both
+                findings.wrong(at + path[:-1], shown(detail["input"]), f"{_allowed(detail)}, or {shown(word)}")
             continue
         if detail["type"] == "extra_forbidden":
             inner = FlowRule if path[0] == "flows" else ToolSettings

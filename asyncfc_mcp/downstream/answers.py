@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import structlog
+from anyio.abc import ObjectReceiveStream
 from mcp.client._transport import ReadStream, WriteStream  # TransportStreams has no public home
 from mcp.shared.dispatcher import CallOptions, ProgressFnT
 from mcp.shared.exceptions import MCPError
@@ -34,7 +34,10 @@ from mcp_types import (
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
+from asyncfc_mcp.downstream.progress import ProgressSaid, progress_said
+
 _TURNS_FOR_PROGRESS = 20
+"""Of the event loop, for what a server said before its answer; a listener that takes longer does not hold that up."""
 _LAST_WORD_S = 5.0
 """How long a link may take for the notice that a request is given up."""
 
@@ -134,18 +137,12 @@ class Answers:
 
     def progress(self, params: Mapping[str, Any]) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """What passes on the progress of a request that was sent here; None for any other."""
-        token, done = params.get("progressToken"), params.get("progress")
+        token, said = params.get("progressToken"), progress_said(params)
         waiter = self._waiters.get(str(token)) if isinstance(token, str | int) else None
-        if waiter is None or waiter.on_progress is None or not _is_number(done):
-            return None
-        total, message = params.get("total"), params.get("message")
-        try:
-            done_so_far = float(cast("float", done))
-            in_all = float(cast("float", total)) if _is_number(total) else None
-        except OverflowError:
+        if waiter is None or waiter.on_progress is None or said is None:
             return None
         waiter.untold += 1
-        return partial(_pass_on, waiter, done_so_far, in_all, message if isinstance(message, str) else None)
+        return partial(_pass_on, waiter, waiter.on_progress, said)
 
     def end(self) -> None:
         """Nothing more comes from the server."""
@@ -158,7 +155,7 @@ class Answers:
 _CLOSED = ErrorData(code=CONNECTION_CLOSED, message="Connection closed")
 
 
-class _Others:
+class _Others(ObjectReceiveStream[SessionMessage | Exception]):
     """A stream without the messages that `answers` takes."""
 
     def __init__(self, read: ReadStream[SessionMessage | Exception], answers: Answers) -> None:
@@ -171,32 +168,16 @@ class _Others:
         return getattr(self._read, "last_context", None)
 
     async def receive(self) -> SessionMessage | Exception:
-        while True:
-            message = await self._read.receive()
-            if not self._answers.take(message):
-                return message
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
         try:
-            return await self.receive()
+            while self._answers.take(message := await self._read.receive()):
+                pass
         except anyio.EndOfStream:
             self._answers.end()
-            raise StopAsyncIteration from None
+            raise
+        return message
 
     async def aclose(self) -> None:
         await self._read.aclose()
-
-    async def __aenter__(self) -> Self:
-        await self._read.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        await self._read.__aexit__(exc_type, exc_val, exc_tb)
 
 
 def _message(
@@ -230,15 +211,10 @@ def _note_error(span: Span, error: ErrorData) -> None:
     span.set_status(StatusCode.ERROR, error.message)
 
 
-async def _pass_on(waiter: _Waiter, done: float, total: float | None, message: str | None) -> None:
+async def _pass_on(waiter: _Waiter, on_progress: ProgressFnT, said: ProgressSaid) -> None:
     try:
-        if waiter.on_progress is not None:
-            await waiter.on_progress(done, total, message)
+        await on_progress(*said)
     except Exception:  # a listener that breaks must not end the connection
         log.exception("progress_not_passed_on")
     finally:
         waiter.untold -= 1
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import TracebackType
-from typing import Self
 
 import anyio
+from anyio.abc import ObjectReceiveStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest
 
@@ -15,7 +14,7 @@ _MOST_BEFORE_REQUEST = 8
 """Messages that are kept of a client that has not said yet what it wants."""
 
 
-class Incoming:
+class Incoming(ObjectReceiveStream[SessionMessage]):
     """A stream for one reader, who has the event loop go round once for each message.
 
     A memory stream of anyio's has it go round twice, and makes an event each time.
@@ -75,23 +74,3 @@ class Incoming:
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        await self.aclose()

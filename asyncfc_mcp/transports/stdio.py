@@ -14,11 +14,12 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from io import BufferedReader, FileIO
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, cast
 
 import anyio
 import mcp_types as types
 import structlog
+from anyio.abc import ObjectSendStream
 from mcp.shared.message import SessionMessage
 from mcp_types import LOG_LEVEL_META_KEY
 from pydantic import ValidationError
@@ -153,14 +154,14 @@ async def client_streams(
             await anyio.to_thread.run_sync(outbox.close, _FLUSH_S, abandon_on_cancel=True)
 
 
-class _ToClient:
+class _ToClient(ObjectSendStream[SessionMessage]):
     """The messages for the client, as the SDK hands them out."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._is_closed = False
 
-    async def send(self, item: SessionMessage, /) -> None:
+    async def send(self, item: SessionMessage) -> None:
         """Send a message as soon as the client has room for it; what only says how things go is left out till then."""
         if self._is_closed:
             raise anyio.ClosedResourceError
@@ -173,12 +174,6 @@ class _ToClient:
     async def aclose(self) -> None:
         """Take nothing more."""
         self._is_closed = True
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
 
 def _is_call(message: types.JSONRPCMessage) -> bool:

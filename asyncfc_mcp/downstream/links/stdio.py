@@ -9,11 +9,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Self
 
 import anyio
 import structlog
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, RequestId, jsonrpc_message_adapter
 from pydantic import ValidationError
@@ -63,22 +62,7 @@ def _how_it_ended(child: ChildProcess) -> str | None:
     return f"its process exited with code {child.own_exit_code}; its stderr is in the log"
 
 
-class _Stream:
-    """What the SDK's streams share."""
-
-    async def aclose(self) -> None:
-        """Nothing more goes this way."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-class _FromChild(_Stream):
+class _FromChild(ObjectReceiveStream[SessionMessage | Exception]):
     """Turns a child's stdout into messages, and what is none into log lines or error answers."""
 
     def __init__(
@@ -94,15 +78,6 @@ class _FromChild(_Stream):
         self._is_over = False
         self._waiting = anyio.CancelScope()
         self._ignored = 0
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
 
     async def receive(self) -> SessionMessage | Exception:
         """The next message.
@@ -134,6 +109,9 @@ class _FromChild(_Stream):
         """Have it received as if it had come from the child."""
         self._messages.append(message)
         self._waiting.cancel()
+
+    async def aclose(self) -> None:
+        """Nothing more is wanted; what still comes is for `drain`."""
 
     def close(self) -> None:
         """Give up what has not come by now."""
@@ -176,7 +154,7 @@ class _FromChild(_Stream):
             )
 
 
-class _ToChild(_Stream):
+class _ToChild(ObjectSendStream[SessionMessage]):
     """Writes to a child's stdin, however much waits there: one that does not read must not hold up who cancels."""
 
     def __init__(self, child: ChildProcess, read: _FromChild, open_requests: OpenRequests) -> None:
@@ -187,7 +165,7 @@ class _ToChild(_Stream):
         self.missed = anyio.Event()
         """Set once the child cannot have got something."""
 
-    async def send(self, item: SessionMessage, /) -> None:
+    async def send(self, item: SessionMessage) -> None:
         """Hand a message to the pipe."""
         if self._is_closed:
             raise anyio.ClosedResourceError

@@ -1,19 +1,19 @@
 """Follows one task of a server to its end: polls, notifications, cancelling, and a connection that comes and goes.
 
-What the two protocol revisions do differently is in `task_2025` and `task_2026`; how a request reaches the server, and
-how a lost connection comes back, is the business of whoever gives the `TaskCall`.
+What the two protocol revisions do differently is in `dialect_2025` and `dialect_2026`; how a request reaches the
+server, and how a lost connection comes back, is the business of whoever gives the `TaskCall`.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
+from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, CallToolResult
 from pydantic import ValidationError
 
@@ -25,6 +25,7 @@ from asyncfc_mcp.downstream.outcome import (
     MalformedResult,
     RpcError,
 )
+from asyncfc_mcp.downstream.progress import ProgressSaid, finite, progress_said
 from asyncfc_mcp.downstream.retrying import delay_s
 from asyncfc_mcp.downstream.tasks.call import TaskCall, TaskCancelled, TaskLost
 
@@ -107,15 +108,9 @@ class FollowedTask(ABC):
 
     def take_progress(self, params: Mapping[str, Any]) -> None:
         """The call makes progress."""
-        done, total, message = (params.get(key) for key in ("progress", "total", "message"))
-        if self.call.on_progress is None or not _is_number(done):
-            return
-        self._helpers.start_soon(
-            self._pass_on_progress,
-            float(done),
-            float(total) if _is_number(total) else None,
-            message if isinstance(message, str) else None,
-        )
+        said = progress_said(params)
+        if self.call.on_progress is not None and said is not None:
+            self._helpers.start_soon(self._pass_on_progress, self.call.on_progress, said)
 
     # Following
 
@@ -259,24 +254,19 @@ class FollowedTask(ABC):
             except DownstreamError as error:
                 log.debug("task_left_alone", server=self.call.server, tool=self.call.tool, kind=type(error).__name__)
 
-    async def _pass_on_progress(self, done: float, total: float | None, message: str | None) -> None:
-        if self.call.on_progress is None:
-            return
+    async def _pass_on_progress(self, on_progress: ProgressFnT, said: ProgressSaid) -> None:
         try:
-            await self.call.on_progress(done, total, message)
+            await on_progress(*said)
         except Exception:  # a listener that fails must not cost the call its result
             log.exception("task_progress_not_taken", server=self.call.server, tool=self.call.tool)
 
 
 def poll_interval_s(milliseconds: object, otherwise_s: float = DEFAULT_INTERVAL_S) -> float:
     """How long to wait between two polls: as the server says, within reason."""
-    if not _is_number(milliseconds):
+    wished_ms = finite(milliseconds)
+    if wished_ms is None:
         return otherwise_s
-    return min(max(milliseconds / 1000, SHORTEST_INTERVAL_S), LONGEST_INTERVAL_S)
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return min(max(wished_ms / 1000, SHORTEST_INTERVAL_S), LONGEST_INTERVAL_S)
 
 
 def _checked(call: TaskCall, task: Mapping[str, Any], key: str) -> str:
