@@ -15,9 +15,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def default_logs() -> None:
+    """structlog as it comes: a test that ran a command in this process has left its level and its stream behind."""
+    structlog.reset_defaults()
+
+
 @pytest.fixture
 def logged() -> Generator[list[MutableMapping[str, Any]]]:
-    """What is logged during the test, at every level, whatever an earlier test has set."""
-    structlog.reset_defaults()
+    """What is logged during the test, at every level."""
     with capture_logs() as lines:
         yield lines

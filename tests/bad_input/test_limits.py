@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Generator
 from typing import Any
 
 import anyio
@@ -31,11 +30,9 @@ KIB_A_CALL = 40
 
 
 @pytest.fixture
-def quiet() -> Generator[None]:
+def quiet(default_logs: None) -> None:
     """No log lines below errors: forty thousand of them would be most of what is measured."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    yield
-    structlog.reset_defaults()
 
 
 def limited(**settings: Any) -> Any:

@@ -109,7 +109,6 @@ async def test_calls_that_are_over_leave_no_memory_behind() -> None:
             later, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-            structlog.reset_defaults()
         # three times as many calls; had each left a kilobyte, it would be half a megabyte
         assert later < first + 250_000
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
 
 import pytest
 import structlog
 
 
 @pytest.fixture(autouse=True)
-def quiet_logs() -> Generator[None]:
-    before = structlog.get_config()
+def quiet_logs(default_logs: None) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    yield
-    structlog.configure(**before)

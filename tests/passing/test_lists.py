@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -78,15 +79,15 @@ async def test_an_unknown_cursor_is_refused(era: Era, method: str) -> None:
 
 @both_eras
 async def test_the_first_server_of_a_shared_uri_answers_and_the_other_is_announced(
-    era: Era, capsys: pytest.CaptureFixture[str]
+    era: Era, logged: list[MutableMapping[str, Any]]
 ) -> None:
     async with running({"b": library("b"), "a": library("a")}, era=era) as gateway:
         listed = wire(await gateway.client.list_resources())["resources"]
         await gateway.client.list_resources()
     assert by("uri", listed)["book://shared"]["name"] == "shared by b"
-    logged = "".join(capsys.readouterr())
-    assert logged.count("resource 'book://shared' of server 'a' is left out: server 'b' has one of that URI") == 1
-    assert logged.count("resource template 'book://any/{title}' of server 'a' is left out") == 1
+    said = str(logged)
+    assert said.count("resource 'book://shared' of server 'a' is left out: server 'b' has one of that URI") == 1
+    assert said.count("resource template 'book://any/{title}' of server 'a' is left out") == 1
 
 
 async def test_list_futures_tells_what_was_left_out() -> None:
@@ -130,13 +131,13 @@ async def test_prompts_get_the_prefix_of_their_server_and_keep_the_rest(era: Era
     assert changed.startswith("lib_ask_first_")
 
 
-async def test_two_prompts_of_one_name_cost_only_the_later_one(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_two_prompts_of_one_name_cost_only_the_later_one(logged: list[MutableMapping[str, Any]]) -> None:
     both = {"a": library("a", prefix=""), "b": library("b", prefix="")}
     both["b"]["asyncfc"]["exclude"] = ["*"]  # its tools would collide as well, which stops the start
     async with running(both) as gateway:
         names = [item["name"] for item in wire(await gateway.client.list_prompts())["prompts"]]
     assert names.count("greet") == 1
-    assert "prompt 'greet' of server 'b' is left out" in "".join(capsys.readouterr())
+    assert "prompt 'greet' of server 'b' is left out" in str(logged)
 
 
 async def test_lists_say_how_long_they_may_be_kept() -> None:
