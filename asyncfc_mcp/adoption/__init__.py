@@ -1,0 +1,1 @@
+"""Clients' configuration files: finding them, putting the gateway into them, and putting them back."""

@@ -1,0 +1,1 @@
+"""Proposed labels for tools that nobody has labelled, and why two calls may or may not overlap."""
