@@ -20,6 +20,7 @@ from asyncfc_mcp.config.load import from_command, load_file, state_folder
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.telemetry.logs import configure_logs
 from asyncfc_mcp.transports.access import TOKEN_VARIABLE, Access, token_from
+from asyncfc_mcp.transports.descriptors import fill_standard_descriptors
 from asyncfc_mcp.transports.listener import Listener
 
 _COLLECTIONS = (20_000, 50, 100)
@@ -37,6 +38,7 @@ def run_serve(
     network: NetworkOptions,
 ) -> None:
     """Serve until the client goes or a signal comes; a wrong start is one message and exit code 2."""
+    fill_standard_descriptors()
     configure_logs(level)
     log = structlog.get_logger()
     try:

@@ -22,6 +22,18 @@ Take = Callable[[bytes], int]
 """Writes as much of a line as can be written now; how many bytes that were. Raises OSError when nobody reads there."""
 
 
+def fill_standard_descriptors() -> None:
+    """Open descriptors 0 to 2 on nothing where a client started us without them: else the next file opened is one."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+    # Python has left these out, each with its descriptor
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
 def watchable(source: BinaryIO) -> int | None:
     """The descriptor of a source of which the event loop can say whether there is something to read; None for others.
 
