@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -45,6 +47,20 @@ def is_the_gateway(entry: dict[str, Any]) -> bool:
 
 def without_code(text: str) -> str:
     return re.sub(r"`[^`\n]*`", "", BLOCK.sub("", text))
+
+
+def commands_of(pages: list[Path]) -> list[Any]:
+    """Each line of a shell snippet that runs us, as the words after our name."""
+    blocks = [(page, block) for page in pages for block in BLOCK.finditer(page.read_text(encoding="utf-8"))]
+    joined = [(page, block[2].replace("\\\n", " ")) for page, block in blocks if block[1] == "sh"]
+    lines = [(page, line) for page, text in joined for line in text.splitlines()]
+    return [
+        pytest.param(words[at + 1 :], id=f"{page.relative_to(ROOT)}: {' '.join(words[at + 1 :])}")
+        for page, line in lines
+        for words in [shlex.split(line, comments=True)]
+        for at in [next((i for i, word in enumerate(words) if Path(word).name == "asyncfc-mcp"), None)]
+        if at is not None and at + 1 < len(words)
+    ]
 
 
 def anchors(text: str) -> set[str]:
@@ -90,6 +106,20 @@ def test_the_links_of_a_page_lead_to_files_and_headings_that_exist(page: Path) -
         assert found.exists(), target
         if anchor:
             assert anchor in anchors(found.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("words", commands_of(PAGES))
+def test_a_command_of_a_shell_snippet_exists_with_its_options(words: list[str]) -> None:
+    command: click.Command = main
+    for word in words:
+        if word == "--":
+            return
+        if isinstance(command, click.Group) and word in command.commands:
+            command = command.commands[word]
+        elif word.startswith("-"):
+            known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+            assert word.partition("=")[0] in {*known, "-h", "--help"}
+    assert command is not main
 
 
 def test_every_decision_is_linked_from_the_architecture() -> None:

@@ -54,6 +54,8 @@ class Cell:
     conflicts: bool = False
     """Whether every call writes everything, so that one waits behind the other."""
     store: str = "sqlite"
+    piggyback: str = "off"
+    """With `values` each answer carries results of other calls, as it does by default."""
 
 
 CELLS = (
@@ -61,6 +63,7 @@ CELLS = (
     Cell("stdio, memory store", store="memory"),
     Cell("stdio, all run", running=None),
     Cell("stdio, all conflict", conflicts=True),
+    Cell("stdio, results attached", piggyback="values"),
     Cell("http", is_http=True, running=1_000),
     Cell("http, all conflict", is_http=True, running=1_000, conflicts=True),
 )
@@ -105,7 +108,7 @@ def document(cell: Cell, live: int, way: Mapping[str, Any]) -> dict[str, Any]:
     limits = {"max_unsettled": NO_LIMIT, "max_unsettled_total": NO_LIMIT, "max_running": NO_LIMIT}
     return {
         "mcpServers": {"bulk": {**way, "asyncfc": bulk}, "probe": probe},
-        "asyncfc": {**limits, "await_cap_s": WAIT_S, "piggyback": "off", "store": cell.store},
+        "asyncfc": {**limits, "await_cap_s": WAIT_S, "piggyback": cell.piggyback, "store": cell.store},
     }
 
 
