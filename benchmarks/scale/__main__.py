@@ -40,6 +40,8 @@ MOST_BYTES_A_FUTURE = 3 * 1024
 LEAST_TO_WEIGH = 1_000
 """Of fewer futures the resident memory says nothing."""
 WAIT_S = 600
+LOG_SHOWN = 2_000
+"""Characters of the gateway's log that are shown when it fails."""
 FREE: dict[str, list[str]] = {"reads": [], "writes": []}
 
 
@@ -154,10 +156,14 @@ async def gateway(cell: Cell, live: int) -> AsyncGenerator[tuple[Wire, Path]]:
         if cell.is_http:
             way = {"url": await stack.enter_async_context(http_server(control))}
         write(config, document(cell, live, way))
-        log = stack.enter_context(tempfile.TemporaryFile("w", dir=folder))  # noqa: SIM115  # the stack closes it
+        log = stack.enter_context(tempfile.TemporaryFile("w+", dir=folder))  # noqa: SIM115  # the stack closes it
         arguments = ["-m", "asyncfc_mcp", "serve", "--config", str(config)]
         state = str(Path(folder, "state"))
-        yield await stack.enter_async_context(started(arguments, log, ASYNCFC_STATE_FOLDER=state)), control
+        try:
+            yield await stack.enter_async_context(started(arguments, log, ASYNCFC_STATE_FOLDER=state)), control
+        except RuntimeError as error:
+            log.seek(0)
+            raise RuntimeError(f"{error}; its log ended:\n{log.read()[-LOG_SHOWN:]}") from error
 
 
 @asynccontextmanager
