@@ -51,6 +51,12 @@ class Node:
             self.frontiers = []
         self.frontiers.append(frontier)
 
+    def give_way_in(self, frontier: Frontier) -> None:
+        """Forget such a place, where a group stands for this node from now on."""
+        self.frontiers.remove(frontier)
+        if not self.frontiers:
+            self.frontiers = _NOWHERE  # most nodes end up here, and an empty list keeps its room
+
 
 # Most calls wait for nobody and have nobody behind them: they share these, which stay empty.
 _NOBODY: dict[Node, None] = {}

@@ -30,7 +30,8 @@ class FutureRecord:
     is_told: bool = False
     failure: Failure | None = None
     unsettled_needs: AbstractSet[str] = frozenset()
-    data_dependants: list[FutureRecord] = field(default_factory=list["FutureRecord"])
+    data_dependants: list[FutureRecord] | None = None
+    """Most calls have none, and an empty list for each would weigh more than all else here."""
     pins: int = 0
     """How many unsettled calls refer to its value."""
     number: int = 1

@@ -197,6 +197,8 @@ class Scheduler:
         for need in needed:
             need.pins += 1
             if not need.is_settled:
+                if need.data_dependants is None:
+                    need.data_dependants = []
                 need.data_dependants.append(record)
         if needed:
             record.unsettled_needs = {need.call.future for need in needed if not need.is_settled}
@@ -326,8 +328,8 @@ class Scheduler:
 
     def _pass_on(self, record: FutureRecord, at: float) -> None:
         """Give the value, or the failure, to the calls that need it."""
-        dependants, record.data_dependants = record.data_dependants, []
-        for dependant in dependants:
+        dependants, record.data_dependants = record.data_dependants, None
+        for dependant in dependants or ():
             dependant.unsettled_needs -= {record.call.future}
             if dependant.is_settled:
                 continue

@@ -50,7 +50,7 @@ class Frontier:
         if len(self._members) > 1:
             group = group_of(self._members)
             for member in self._members:
-                member.frontiers.remove(self)
+                member.give_way_in(self)
             self._members.clear()
             self.enter(group)
         return next(iter(self._members), None)
