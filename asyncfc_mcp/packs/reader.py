@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TypedDict, cast
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +18,27 @@ class Pack:
     """The labels of one well-known server."""
 
     name: str
+    verified: str
+    """The packages and versions whose source the labels were checked against."""
     packages: frozenset[str]
     """The names that its packages and commands go by."""
+    hosts: frozenset[str]
+    """Where its maker runs it for everybody."""
     core_tools: frozenset[str]
-    """A server without all of these is some other server, or a version that this pack does not know."""
+    """A server without all of these is some other server, or a version that this pack does not know.
+
+    Empty where users choose what their server lists, and the name alone says which server it is.
+    """
     names_files: bool
     """Whether its labels are paths of this machine, which a server in a container or elsewhere does not share."""
     unless: frozenset[str]
     """Options on the command line that make its labels wrong."""
     tools: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
     """From a tool's own name to the templates of what it reads and what it writes."""
+
+    def lists(self, tools: frozenset[str]) -> bool:
+        """Whether a server with these tools can be the one that this pack knows."""
+        return self.core_tools <= tools and not tools.isdisjoint(self.tools)
 
 
 class _ToolData(TypedDict):
@@ -35,7 +48,9 @@ class _ToolData(TypedDict):
 
 class _PackData(TypedDict):
     name: str
+    verified: str
     packages: list[str]
+    hosts: list[str]
     core_tools: list[str]
     names_files: bool
     unless: list[str]
@@ -52,12 +67,14 @@ def find_pack(identity: Sequence[str], tools: Collection[str]) -> Pack | None:
     """The pack of the server whose command line or url has these words and that lists these tools."""
     words = [part for word in identity for part in word.split()]
     names = _package_names(words)
+    hosts = _hosts(words)
     # A url names a server elsewhere, also as the argument of a local bridge; as an index or proxy it names no package.
     local_names = frozenset[str]() if _runs_elsewhere(identity) else _package_names(w for w in words if "://" not in w)
     listed = frozenset(tools)
     for pack in read_packs():
         is_named = not pack.packages.isdisjoint(local_names if pack.names_files else names)
-        if is_named and pack.core_tools <= listed and not _has_option(words, pack.unless):
+        is_named = is_named or not pack.hosts.isdisjoint(hosts)
+        if is_named and pack.lists(listed) and not _has_option(words, pack.unless):
             return pack
     return None
 
@@ -74,7 +91,9 @@ def _pack(data: object) -> Pack:
     values = cast("_PackData", data)
     return Pack(
         name=values["name"],
+        verified=values["verified"],
         packages=frozenset(values["packages"]),
+        hosts=frozenset(values["hosts"]),
         core_tools=frozenset(values["core_tools"]),
         names_files=values["names_files"],
         unless=frozenset(values["unless"]),
@@ -86,6 +105,15 @@ def _package_names(words: Iterable[str]) -> frozenset[str]:
     """What could be a package: `/x/@scope/name/index.js`, `name==1.2`, `name@latest` and `a_b` hold one each."""
     found = (name for word in words for name in _PACKAGE_NAME.findall(word.replace("\\", "/")))
     return frozenset(name.lower().replace("_", "-") for name in found)
+
+
+def _hosts(words: Iterable[str]) -> frozenset[str]:
+    """The hosts of the urls, of the server itself or of what a bridge leads to."""
+    found: set[str] = set()
+    for word in words:
+        with suppress(ValueError):  # a url that cannot be read leads to no host that we know
+            found.add(urlsplit(word).hostname or "")
+    return frozenset(found)
 
 
 def _has_option(words: Sequence[str], options: Collection[str]) -> bool:
