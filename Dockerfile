@@ -12,7 +12,7 @@ FROM python:3.13-slim-bookworm AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY asyncfc_mcp ./asyncfc_mcp
-RUN python -m venv /opt/asyncfc && /opt/asyncfc/bin/pip install --no-cache-dir . uv
+RUN python -m venv /opt/asyncfc && /opt/asyncfc/bin/pip install --no-cache-dir ".[metrics,otel]" uv
 
 FROM node:22-bookworm-slim AS node
 
@@ -31,4 +31,7 @@ WORKDIR /home/asyncfc
 # npx and uvx leave processes behind that only a process 1 can bury, and the gateway is none
 ENTRYPOINT ["tini", "--", "asyncfc-mcp"]
 EXPOSE 8765
+# of the HTTP service below; for another port or for stdio: --no-healthcheck, or --health-cmd with one of your own
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://localhost:8765/health', timeout=4)"]
 CMD ["serve", "--config", "/config.json", "--transport", "http", "--host", "0.0.0.0"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -11,12 +13,21 @@ from pathlib import Path
 import anyio
 import structlog
 
+from asyncfc_mcp.config.differences import Differences
+from asyncfc_mcp.config.file import ConfigFile
 from asyncfc_mcp.config.load import LoadedConfig
 from asyncfc_mcp.config.policy import LabelSource, unknown_tools
+from asyncfc_mcp.dashboard.metrics_page import metrics_routes
+from asyncfc_mcp.dashboard.probes import PROBE_PATHS, probe_routes
+from asyncfc_mcp.dashboard.routes import DASHBOARD_PATHS
+from asyncfc_mcp.dashboard.service import Dashboard, listener_beside
 from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.downstream.links.overhearing import overheard_by
+from asyncfc_mcp.downstream.links.server_logs import ServerLogs
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.flows.auditing import AuditLog
+from asyncfc_mcp.gateway.following import FileFollower
 from asyncfc_mcp.gateway.gateway import Gateway
 from asyncfc_mcp.server.handlers import Handlers
 from asyncfc_mcp.store.base import StoreFault
@@ -45,12 +56,22 @@ class App:
         loaded: what the user asked for.
         state_folder: where the last known tool lists are kept; None for nowhere.
         serves_network: whether clients come over HTTP or SSE, each with an identity of its own, and not over stdio.
+        config_file: what was asked for was read from it, and is followed as it changes.
     """
 
-    def __init__(self, loaded: LoadedConfig, state_folder: Path | None, *, serves_network: bool = False) -> None:
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        state_folder: Path | None,
+        *,
+        serves_network: bool = False,
+        config_file: ConfigFile | None = None,
+    ) -> None:
         self._changed = anyio.Event()
         self._reported: set[str] = set()
         self._refusal: GatewayError | None = None
+        keeps_logs = loaded.config.settings.server_logs
+        self._ears = (ServerLogs(state_folder, loaded.config.servers),) if state_folder and keeps_logs else ()
         self.pool = Pool(
             loaded.config,
             state_folder=state_folder,
@@ -59,13 +80,20 @@ class App:
         )
         if self.pool.catalog.collisions:
             raise self.pool.catalog.collisions[0]
+        self._state_folder = state_folder
+        self._config = loaded.config
         settings = loaded.config.settings
         audit = AuditLog(state_folder) if state_folder is not None else None
         store = store_for(settings, state_folder, "network" if serves_network else "stdio")
         self.gateway = Gateway(loaded.config, self.pool, store, audit)
         self.network = NetworkDoorway(settings.await_cap_s)
-        doorway = self.network if serves_network else StdioDoorway(settings.await_cap_s)
-        self.handlers = Handlers(self.gateway, settings, doorway)
+        self._doorway = self.network if serves_network else StdioDoorway(settings.await_cap_s)
+        self.handlers = Handlers(self.gateway, settings, self._doorway)
+        self._follower: FileFollower | None = None
+        if config_file is not None and config_file.can_be_read_again:
+            self._follower = FileFollower(self.gateway, config_file, self._note_taken_up, said=loaded.warnings)
+        self._pages = [*probe_routes(self.gateway), *(metrics_routes(self.gateway) if settings.metrics else ())]
+        """What monitors read, where there is HTTP."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -75,37 +103,80 @@ class App:
             StoreFault: the store cannot be used.
         """
         await self.gateway.open()
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(self.pool.run)
-            await tasks.start(self.gateway.run)
-            await tasks.start(self.handlers.run)
-            tasks.start_soon(self._announce_changes)
-            yield
-            tasks.cancel_scope.cancel()
+        # The outer one, so that servers which are started later are heard too.
+        with overheard_by(*self._ears):
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self.pool.run)
+                await tasks.start(self.gateway.run)
+                await tasks.start(self.handlers.run)
+                tasks.start_soon(self._announce_changes)
+                if self._follower is not None:
+                    tasks.start_soon(self._follower.run)
+                yield
+                tasks.cancel_scope.cancel()
 
     async def serve_stdio(self) -> GatewayError | None:
         """Serve on stdio until the client goes or a signal comes; or not at all, for the reason that is returned."""
-        return await self._serve(lambda: serve_stdio(self.handlers))
+        listener = listener_beside(self._config.settings.dashboard)
+        dashboard = self._dashboard("stdio", listener)
+        if self._config.settings.metrics and listener is None:
+            log.warning("metrics_not_served", why="on stdio there is no HTTP", change="serve --dashboard PORT")
+
+        async def serve() -> None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(dashboard.serve, self._pages, PROBE_PATHS)
+                await serve_stdio(self.handlers)
+                tasks.cancel_scope.cancel()
+
+        with dashboard.announced(self._state_folder):
+            return await self._serve(serve, listener.close if listener is not None else lambda: None)
 
     async def serve_http(self, listener: Listener, access: Access) -> GatewayError | None:
         """Serve streamable HTTP until a signal comes; or not at all, for the reason that is returned."""
         log.info("listening", url=f"{listener.origin}{MCP_PATH}", token_needed=access.token is not None)
-        return await self._serve(
-            lambda: serve_http(self.handlers, self.network, listener, access, self._end_session), listener.close
-        )
+        dashboard = self._dashboard("http", listener, access)
+        with dashboard.announced(self._state_folder):
+            return await self._serve(
+                lambda: serve_http(
+                    self.handlers,
+                    self.network,
+                    listener,
+                    access,
+                    self._end_session,
+                    pages=[*self._pages, *dashboard.routes],
+                    open_paths=(*PROBE_PATHS, *DASHBOARD_PATHS),
+                ),
+                listener.close,
+            )
 
     async def serve_sse(self, listener: Listener, access: Access) -> GatewayError | None:
         """Serve HTTP with server-sent events until a signal comes; or not at all, for the reason that is returned."""
         log.info("listening", url=f"{listener.origin}{SSE_PATH}", token_needed=access.token is not None)
-        return await self._serve(
-            lambda: serve_sse(self.handlers, self.network, listener, access, self._end_session), listener.close
-        )
+        dashboard = self._dashboard("sse", listener, access)
+        with dashboard.announced(self._state_folder):
+            return await self._serve(
+                lambda: serve_sse(
+                    self.handlers,
+                    self.network,
+                    listener,
+                    access,
+                    self._end_session,
+                    pages=[*self._pages, *dashboard.routes],
+                    open_paths=(*PROBE_PATHS, *DASHBOARD_PATHS),
+                ),
+                listener.close,
+            )
+
+    def _dashboard(self, transport: str, listener: Listener | None, access: Access | None = None) -> Dashboard:
+        tokens = (access.token,) if access is not None and access.token is not None else ()
+        return Dashboard(self.gateway, lambda: self._config, transport=transport, listener=listener, tokens=tokens)
 
     async def _serve(
         self, transport: Callable[[], Awaitable[None]], close: Callable[[], None] = lambda: None
     ) -> GatewayError | None:
         try:
-            with anyio.CancelScope() as scope, _stopped_by_signals(scope.cancel):
+            look = self._follower.look_now if self._follower is not None else None
+            with anyio.CancelScope() as scope, _heeding_signals(scope.cancel, look):
                 async with self.running(), anyio.create_task_group() as tasks:
                     tasks.start_soon(self._watch_first_lists, scope)
                     await transport()
@@ -131,6 +202,15 @@ class App:
 
     def _note_change(self) -> None:
         self._changed.set()
+
+    def _note_taken_up(self, changes: Differences) -> None:
+        """Another configuration counts now."""
+        self._config = self.gateway.config
+        for ears in self._ears:
+            ears.know(self._config.servers)
+        self._doorway.take_up(self._config.settings.await_cap_s)
+        self._reported -= {*changes.added, *changes.gone, *changes.replaced, *changes.changed}
+        self._note_change()
 
     async def _announce_changes(self) -> None:
         self._report_labels()
@@ -168,21 +248,30 @@ class App:
 
 
 @contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Have Ctrl-C and SIGTERM call `stop` in the event loop, on every platform."""
+def _heeding_signals(stop: Callable[[], None], look: Callable[[], None] | None) -> Generator[None]:
+    """Have Ctrl-C and SIGTERM call `stop` in the event loop, and SIGHUP `look` where there is such a thing."""
+    had_terminal = _has_terminal()
     loop = asyncio.get_running_loop()
 
     def stop_for(number: signal.Signals) -> None:
+        stop()  # first, since what is said may find nobody to read it
         log.info("stopping", signal=number.name)
-        stop()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
+    def look_for(number: signal.Signals) -> None:
+        if had_terminal and not _has_terminal():  # its window was closed, and we with it
+            stop_for(number)
+        elif look is not None:
+            look()
+
+    heeded = {signal.SIGINT: stop_for, signal.SIGTERM: stop_for}
+    if look is not None and sys.platform != "win32":
+        heeded[signal.SIGHUP] = look_for
+    before = {number: signal.getsignal(number) for number in heeded}
+    for number, heed in heeded.items():
         try:
             # The loop's own way wakes it whichever thread the system hands the signal to; a handler of Python's alone
             # would wait for the next event when that is the thread that writes to a client which does not read.
-            loop.add_signal_handler(number, stop_for, number)
+            loop.add_signal_handler(number, heed, number)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda given, _: loop.call_soon_threadsafe(stop_for, signal.Signals(given)))
     try:
@@ -192,3 +281,12 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Generator[None]:
             with suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+def _has_terminal() -> bool:
+    """Whether we were started in a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return False
+    return True

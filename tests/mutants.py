@@ -17,6 +17,7 @@ LIMIT_S = 120.0
 _TESTS_FAILED = 1
 """The exit code of pytest that says so; others say that it could not run them."""
 CHAINS = "tests/core/test_chains.py"
+RECONFIGURED = "tests/core/test_reconfigured.py"
 ROOMS = "tests/core/test_rooms.py"
 SCHEDULER = "tests/core/test_scheduler.py"
 TEMPLATES = "tests/labels/test_template.py"
@@ -233,6 +234,20 @@ MUTANTS = (
         "        self._turns.move_to_end(server)\n",
         "",
         f"{ROOMS}::test_servers_take_turns_for_the_last_places",
+    ),
+    # Room that a change of the configuration makes is given to nobody.
+    Mutant(
+        "scheduler.py",
+        "        self._rooms.resize(event.concurrency, event.max_running)\n        self._fill(event.at)\n",
+        "        self._rooms.resize(event.concurrency, event.max_running)\n",
+        f"{RECONFIGURED}::test_more_room_on_a_server_starts_those_who_wait_for_it_in_their_turn",
+    ),
+    # A server that a change of the configuration does not name has no limit any more.
+    Mutant(
+        "room.py",
+        "        self._capacities.update(capacities)\n",
+        "        self._capacities = dict(capacities)\n",
+        f"{RECONFIGURED}::test_a_server_that_is_not_named_keeps_its_room",
     ),
     # The length of a row of calls is never counted again.
     Mutant(

@@ -16,8 +16,10 @@ import structlog
 
 from asyncfc_mcp.app import App
 from asyncfc_mcp.cli.network import DEFAULT_HOST, DEFAULT_PORT, NetworkOptions
-from asyncfc_mcp.config.load import from_command, load_file, state_folder
+from asyncfc_mcp.config.file import ConfigFile
+from asyncfc_mcp.config.load import from_command, state_folder
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.telemetry.exporting import start_exporting
 from asyncfc_mcp.telemetry.logs import configure_logs
 from asyncfc_mcp.transports.access import TOKEN_VARIABLE, Access, token_from
 from asyncfc_mcp.transports.descriptors import fill_standard_descriptors
@@ -42,11 +44,9 @@ def run_serve(
     configure_logs(level)
     log = structlog.get_logger()
     try:
-        if config_file is not None:
-            loaded = load_file(config_file, os.environ, overrides)
-        else:
-            loaded = from_command(command, os.environ, overrides)
-        app = App(loaded, state_folder(os.environ), serves_network=transport != "stdio")
+        file = ConfigFile(config_file, os.environ, overrides) if config_file is not None else None
+        loaded = file.load() if file is not None else from_command(command, os.environ, overrides)
+        app = App(loaded, state_folder(os.environ), serves_network=transport != "stdio", config_file=file)
         serve = app.serve_stdio if transport == "stdio" else _network_service(app, transport, network)
     except GatewayError as error:
         _refuse(error)
@@ -55,10 +55,12 @@ def run_serve(
     for warning in loaded.warnings:
         log.warning("configuration", message=warning)
     log.info("starting", servers=[entry.key for entry in loaded.config.servers])
+    end_exporting = start_exporting(os.environ)
     # What the imports have made stays for good: without this each full collection walks it, while calls wait.
     gc.freeze()
     gc.set_threshold(*_COLLECTIONS)
     refusal = anyio.run(serve)
+    end_exporting()
     if refusal is not None:
         _refuse(refusal)
     log.info("stopped")

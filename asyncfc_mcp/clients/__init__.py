@@ -1,1 +1,1 @@
-"""What each MCP client allows."""
+"""What each MCP client allows, and where its files are."""

@@ -233,8 +233,10 @@ class EntryReader:
         name = self._text("envFile")
         if not name:
             return {}
+        path = self.variables.workspace / name
+        self.findings.files.append(path)
         try:
-            text = (self.variables.workspace / name).read_text(encoding="utf-8-sig")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
             written = f"{shown(self.raw['envFile'])} ({reason})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
@@ -48,7 +48,9 @@ __all__ = [
     "LoadedConfig",
     "RunsBehindItself",
     "from_command",
+    "load_document",
     "load_file",
+    "load_noting",
     "state_folder",
 ]
 
@@ -80,14 +82,36 @@ class RunsBehindItself(GatewayError):
 
 def load_file(path: Path, environ: Mapping[str, str], overrides: Mapping[str, object] = _NOTHING) -> LoadedConfig:
     """Read a configuration file; `overrides` are top-level settings from flags, None meaning not given."""
+    return load_noting(path, environ, overrides, Findings())
+
+
+def load_noting(
+    path: Path, environ: Mapping[str, str], overrides: Mapping[str, object], findings: Findings
+) -> LoadedConfig:
+    """Read a configuration file as `load_file` does; also when it cannot be used, `findings` say what was read."""
     _refuse_inside(environ)
     flags = _checked_flags(overrides)
-    findings = Findings()
     document = read_document(path, findings)
+    loaded = _loaded(path, document, Variables(environ, workspace_of(path)), flags, findings)
+    return replace(loaded, config=loaded.config.model_copy(update={"source": path.absolute()}))
+
+
+def load_document(document: Mapping[str, object], name: str, environ: Mapping[str, str]) -> LoadedConfig:
+    """The configuration in a dictionary, which messages call `name`; relative paths are those of this process."""
+    _refuse_inside(environ)
+    return _loaded(name, document, Variables(environ, Path.cwd()), {}, Findings())
+
+
+def _loaded(
+    path: Path | str,
+    document: Mapping[str, object],
+    variables: Variables,
+    flags: Mapping[str, object],
+    findings: Findings,
+) -> LoadedConfig:
     at, entries = _server_list(path, document, findings)
-    variables = Variables(environ, workspace_of(path))
     settings = _settings(
-        _own_object(document, ("asyncfc",), findings, variables) | flags, ("asyncfc",), findings, GatewaySettings
+        _own_object(document, ("asyncfc",), findings, variables) | dict(flags), ("asyncfc",), findings, GatewaySettings
     )
     servers = tuple(_servers(entries, at, settings, variables, findings))
     findings.check(path)
@@ -95,8 +119,7 @@ def load_file(path: Path, environ: Mapping[str, str], overrides: Mapping[str, ob
     if not servers:
         skipped = "; ".join(findings.warnings) or "empty"
         raise ConfigurationError(path, dotted(at), f"without a server to run ({skipped})", "at least one server")
-    config = GatewayConfig(servers=servers, settings=settings, source=path.absolute())
-    return LoadedConfig(config, tuple(findings.warnings))
+    return LoadedConfig(GatewayConfig(servers=servers, settings=settings), tuple(findings.warnings))
 
 
 def from_command(
@@ -131,7 +154,7 @@ def _refuse_inside(environ: Mapping[str, str]) -> None:
         )
 
 
-def _server_list(path: Path, document: Mapping[str, object], findings: Findings) -> tuple[Key, dict[str, object]]:
+def _server_list(path: Path | str, document: Mapping[str, object], findings: Findings) -> tuple[Key, dict[str, object]]:
     present = [at for at in SERVER_LISTS if _member(document, at) is not None]
     if not present:
         near = next((name for name in document if did_you_mean(name, ["mcpServers"], likeness=0.8)), None)

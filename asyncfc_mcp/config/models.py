@@ -156,6 +156,18 @@ class GatewaySettings(SharedSettings):
     audit: bool = Field(
         default=True, description="Whether each value that goes from one server to another is noted in `audit.jsonl`."
     )
+    server_logs: bool = Field(
+        default=True, description="Whether what a started server writes on stderr is kept for `asyncfc-mcp logs`."
+    )
+    metrics: bool = Field(
+        default=False,
+        description="Whether `/metrics` is there for Prometheus, where there is HTTP; needs the extra `metrics`.",
+    )
+    dashboard: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None,
+        description="The port of the dashboard beside stdio, on this machine alone; 0: any free one; unset: none. "
+        "Over HTTP and SSE it is always at `/dashboard`.",
+    )
     pin_tools: bool = Field(
         default=False, description="Whether tools that have changed after their first use are held until accepted."
     )

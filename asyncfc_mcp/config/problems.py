@@ -66,6 +66,8 @@ class Findings:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
+        self.files: list[Path] = []
+        """Further files that were read, or were to be."""
 
     def wrong(self, at: Key, value: str, allowed: str) -> None:
         """Note a problem; reading goes on, so that one message can name them all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asyncfc_mcp.core.future import Failure, FutureState
@@ -122,6 +123,18 @@ class Forgotten:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """Other limits and rules hold from now on. What runs goes on, and every call keeps the labels that it came with."""
+
+    at: float
+    concurrency: Mapping[str, int]
+    """How many calls run at once on each server, by the server's key; where it is silent, as before."""
+    max_running: int | None
+    is_strict: bool
+    stops_unseen: bool
+
+
 Event = (
     Submitted
     | Recalled
@@ -133,4 +146,5 @@ Event = (
     | InputRequired
     | InputProvided
     | Forgotten
+    | Reconfigured
 )

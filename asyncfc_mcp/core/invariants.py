@@ -84,13 +84,18 @@ def _rooms_agree(scheduler: Scheduler, unfinished: list[FutureRecord]) -> None:
         running = sum(1 for record in unfinished if record.call.server == server and record.started_at is not None)
         if room.running != running:
             raise InvariantBroken(f"server {server} counts {room.running} running calls, there are {running}")
-        if room.capacity is not None and running > room.capacity:
+        if room.over != _excess(running, room.capacity):
             raise InvariantBroken(f"server {server} runs {running} calls, its limit is {room.capacity}")
     rooms, total = scheduler.rooms, sum(1 for record in unfinished if record.started_at is not None)
     if rooms.running != total:
         raise InvariantBroken(f"{rooms.running} running calls are counted on all servers, there are {total}")
-    if rooms.capacity is not None and total > rooms.capacity:
+    if rooms.over != _excess(total, rooms.capacity):
         raise InvariantBroken(f"{total} calls run on all servers together, their limit is {rooms.capacity}")
+
+
+def _excess(running: int, capacity: int | None) -> int:
+    """How many more run than may: only those that ran as the limit was lowered, which the room has counted."""
+    return 0 if capacity is None else max(0, running - capacity)
 
 
 def _trees_hold_only_the_unfinished(scheduler: Scheduler, unfinished: list[FutureRecord]) -> None:

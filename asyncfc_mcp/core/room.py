@@ -17,11 +17,13 @@ class ServerRoom:
         capacity: how many calls may run at once; None for no limit.
     """
 
-    __slots__ = ("_queues", "capacity", "running")
+    __slots__ = ("_queues", "capacity", "over", "running")
 
     def __init__(self, capacity: int | None = None) -> None:
         self.capacity = capacity
         self.running = 0
+        self.over = 0
+        """How many more run than there are places, since there once were more."""
         self._queues: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
 
     @property
@@ -57,6 +59,20 @@ class ServerRoom:
         self.running += 1
         return future
 
+    def give_back(self) -> None:
+        """Free a place; one that is not there any more is free for nobody."""
+        self.running -= 1
+        self.over = max(0, self.over - 1)
+
+    def resize(self, capacity: int | None) -> None:
+        """Have another number of places; who has one keeps it."""
+        self.capacity = capacity
+        self.over = _excess(self.running, capacity)
+
+
+def _excess(running: int, capacity: int | None) -> int:
+    return 0 if capacity is None else max(0, running - capacity)
+
 
 class Rooms:
     """The rooms of all servers, with one bound on all of them together.
@@ -73,6 +89,8 @@ class Rooms:
         """The servers that have a turn to give, in the order in which they get theirs."""
         self.capacity = capacity
         self.running = 0
+        self.over = 0
+        """How many more run than may, since more might once."""
 
     @property
     def by_server(self) -> Mapping[str, ServerRoom]:
@@ -113,9 +131,19 @@ class Rooms:
 
     def give_back(self, server: str) -> None:
         """Free a place."""
-        self.of(server).running -= 1
+        self.of(server).give_back()
         self.running -= 1
+        self.over = max(0, self.over - 1)
         self._line_up(server)
+
+    def resize(self, capacities: Mapping[str, int], capacity: int | None) -> None:
+        """Have other bounds, on these servers and in all; nobody loses a place, and turns stay as they are."""
+        self._capacities.update(capacities)
+        for server, room in self._rooms.items():
+            room.resize(self._capacities.get(server))
+            self._line_up(server)
+        self.capacity = capacity
+        self.over = _excess(self.running, capacity)
 
     def _line_up(self, server: str) -> None:
         """Have a server among those whose turn comes, at the end, as long as it has one to give."""

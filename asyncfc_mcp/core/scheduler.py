@@ -25,6 +25,7 @@ from asyncfc_mcp.core.events import (
     InputProvided,
     InputRequired,
     Recalled,
+    Reconfigured,
     Submitted,
     Told,
 )
@@ -182,6 +183,8 @@ class Scheduler:
                 self._on_input_provided(event)
             case Forgotten():
                 self._on_forgotten(event)
+            case Reconfigured():
+                self._on_reconfigured(event)
         while self._agenda:
             self._agenda.popleft()()
         return self._commands
@@ -278,6 +281,12 @@ class Scheduler:
             raise StillInUse(event.future, record.state)
         del self._records[event.future]
         self._drop_unseen(record)
+
+    def _on_reconfigured(self, event: Reconfigured) -> None:
+        self._is_strict = event.is_strict
+        self._stops_unseen = event.stops_unseen
+        self._rooms.resize(event.concurrency, event.max_running)
+        self._fill(event.at)
 
     # Starting
 

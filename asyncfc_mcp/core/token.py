@@ -32,6 +32,8 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = {character: digit for digit, character in enumerate(_ALPHABET)}
 _TWINS = str.maketrans({"i": "1", "l": "1", "o": "0"})
 _FIELD_POLYNOMIAL = 0b100101
+_TIMES_ALPHA = tuple(element << 1 ^ (_FIELD_POLYNOMIAL if element & 16 else 0) for element in range(32))
+"""The products of each element of the field and its generator."""
 _LONGEST_SLUG = 16
 _LONGEST_GUESSED = 64
 _LONG_ID = 27
@@ -68,7 +70,7 @@ def mint(slug: str, random_bits: int, bits: Literal[40, 128]) -> str:
         raise UnfitTokenParts(slug, bits)
     length = -(-bits // 5)
     digits = [random_bits >> 5 * place & 31 for place in reversed(range(length))]
-    body = "".join(_ALPHABET[digit] for digit in digits)
+    body = "".join([_ALPHABET[digit] for digit in digits])
     return f"{PREFIX}{slug}_{body}{_ALPHABET[_check_digit(digits)]}"
 
 
@@ -139,10 +141,5 @@ def _checks(identifier: str) -> bool:
 def _check_digit(digits: Iterable[int]) -> int:
     total = 0
     for digit in digits:
-        total = _times_alpha(total ^ digit)
+        total = _TIMES_ALPHA[total ^ digit]
     return total
-
-
-def _times_alpha(element: int) -> int:
-    shifted = element << 1
-    return shifted ^ _FIELD_POLYNOMIAL if shifted & 32 else shifted

@@ -34,6 +34,7 @@ from mcp_types import (
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
+from asyncfc_mcp.downstream.links.link import ShortWay
 from asyncfc_mcp.downstream.progress import ProgressSaid, progress_said
 
 _TURNS_FOR_PROGRESS = 20
@@ -53,6 +54,8 @@ class _Waiter:
     on_progress: ProgressFnT | None
     untold: int = 0
     """Progress that has come and is on its way to whoever listens."""
+    on_short_way: anyio.CancelScope | None = None
+    """Around what is being sent that way."""
 
 
 class Answers:
@@ -61,10 +64,17 @@ class Answers:
     Args:
         read: what comes from the server.
         write: the way to it.
+        short_way: the one without streams, where there is one.
     """
 
-    def __init__(self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]) -> None:
+    def __init__(
+        self,
+        read: ReadStream[SessionMessage | Exception],
+        write: WriteStream[SessionMessage],
+        short_way: ShortWay | None = None,
+    ) -> None:
         self._write = write
+        self._short_way = short_way
         self._waiters: dict[str, _Waiter] = {}
         self._is_over = False
         self.others: ReadStream[SessionMessage | Exception] = _Others(read, self)
@@ -104,7 +114,10 @@ class Answers:
         if self._is_over:
             return _CLOSED
         try:
-            await self._write.send(message)
+            if self._short_way is not None and self._short_way.takes(message):
+                await self._send_short(self._short_way, message, waiter)
+            else:
+                await self._write.send(message)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return _CLOSED
         outcome = await waiter.answer
@@ -113,6 +126,18 @@ class Answers:
                 break
             await asyncio.sleep(0)
         return outcome
+
+    async def _send_short(self, short_way: ShortWay, message: SessionMessage, waiter: _Waiter) -> None:
+        with anyio.CancelScope() as waiter.on_short_way:
+            answer = await short_way.send(message)
+            if answer is not None and not waiter.answer.done():
+                waiter.answer.set_result(answer.result)
+
+    def abort(self, request_id: RequestId) -> None:
+        """Stop sending a request that goes the short way, which has its server cancel it."""
+        waiter = self._waiters.get(str(request_id))
+        if waiter is not None and waiter.on_short_way is not None:
+            waiter.on_short_way.cancel()
 
     async def _give_up(self, request_id: RequestId) -> None:
         params = {"requestId": request_id, "reason": "caller cancelled"}
@@ -150,6 +175,8 @@ class Answers:
         for waiter in self._waiters.values():
             if not waiter.answer.done():
                 waiter.answer.set_result(_CLOSED)
+            if waiter.on_short_way is not None:
+                waiter.on_short_way.cancel()
 
 
 _CLOSED = ErrorData(code=CONNECTION_CLOSED, message="Connection closed")

@@ -23,19 +23,19 @@ class Breaker:
         """Whether somebody has to change something before it can be up again."""
         self.next_try_at: float | None = None
         """On the monotonic clock; of one that was given up, for a call."""
+        self.restart_limit = restart_limit
         self._patience = patience
-        self._restart_limit = restart_limit
         self._called_try_at = 0.0
 
     @property
     def gives_up(self) -> bool:
         """Whether it has failed so often that it is not tried again by itself."""
-        return self.failures >= self._restart_limit and not self.is_lasting
+        return self.failures >= self.restart_limit and not self.is_lasting
 
     @property
     def gives_up_now(self) -> bool:
         """Whether the last failure was the one too many."""
-        return self.failures == self._restart_limit and not self.is_lasting
+        return self.failures == self.restart_limit and not self.is_lasting
 
     @property
     def retry_in_s(self) -> float | None:
@@ -62,7 +62,7 @@ class Breaker:
         # Where somebody has to change something first, an attempt is over at once, and who has done so calls next.
         self._called_try_at = now if is_lasting else self.next_try_at
         was_open = self.is_open
-        most = min(self._patience.breaker_attempts, self._restart_limit)
+        most = min(self._patience.breaker_attempts, self.restart_limit)
         self.is_open = was_open or is_lasting or self.failures >= most
         return self.is_open and not was_open
 

@@ -14,6 +14,7 @@ from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.hooks import OnInput, OnStatus
 from asyncfc_mcp.downstream.links.faults import how_large
 from asyncfc_mcp.downstream.outcome import (
+    DownstreamError,
     DownstreamLost,
     DownstreamUnavailable,
     InputRefused,
@@ -100,13 +101,14 @@ class Call:
 
     async def _carry_out(self, params: dict[str, Any], answers: dict[str, Any]) -> Outcome:
         # Only a connected server has surely listed the tool, and said what it wants.
-        await self._sender.reach()
+        live: Live | None = await self._sender.reach()
         if self._must_be_task():
             params = {**params, "task": {}}
         blank_rounds = 0
         for number in range(MAX_ROUNDS):
             try:
-                result = await self._sender.send("tools/call", {**params, **answers})
+                result = await self._sender.send("tools/call", {**params, **answers}, live=live)
+                live = None
             except DownstreamUnavailable:
                 if number:  # it is only this round that was not sent
                     raise DownstreamLost(self._server, self._tool) from None
@@ -168,11 +170,13 @@ class Call:
         return _answers(await self._between_rounds(ask), state)
 
     async def _between_rounds(self, action: Callable[[], Awaitable[_T]]) -> _T:
-        cancelled = CancelledWhileAsking(self._server, self._tool)
-        given = await self._sender.unless_cancelled(action, cancelled)
+        given = await self._sender.unless_cancelled(action, self._cancelled_while_asking)
         if self._cancel_requested is not None and self._cancel_requested.is_set():
-            raise cancelled  # both came at once
+            raise self._cancelled_while_asking()  # both came at once
         return given
+
+    def _cancelled_while_asking(self) -> DownstreamError:
+        return CancelledWhileAsking(self._server, self._tool)
 
 
 def _without_type(result: dict[str, Any]) -> dict[str, Any]:

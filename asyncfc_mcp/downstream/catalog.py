@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, cast
@@ -20,6 +20,8 @@ from asyncfc_mcp.packs.reader import find_pack
 log = structlog.get_logger(__name__)
 
 LIST_TIMEOUT_S = 10.0
+MOST_LEFT = 1_000
+"""Names that tools once had, so that who still says one is told what has become of it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Catalog:
 
     def __init__(self, connections: Sequence[Connection], on_change: Callable[[], None], pins: Pins) -> None:
         # What is wrong in the configuration itself stops the start, before any server has listed anything.
-        exposed_names(tool for connection in connections for tool in _chosen(connection.entry))
+        check_names([connection.entry for connection in connections])
         self.version = 0
         """Counts the changes of the merged list."""
         self.collisions: tuple[NameCollision, ...] = ()
@@ -67,15 +69,30 @@ class Catalog:
         """When a server that never answers has cost clients enough time, once for all their lists."""
         self._tools: tuple[CatalogTool, ...] = ()
         self._by_name: dict[str, CatalogTool] = {}
+        self._left: dict[str, tuple[str, str]] = {}
+        """Names that no tool has any more, with the server and the own name of the tool that had it."""
         self._rebuild()
+
+    def take_up(self, connections: Sequence[Connection], *, holds: bool) -> None:
+        """Have the tools of these connections, under their entries as they are now; `holds` is what `Pins` go by."""
+        for server in {one.key for one in self._connections} - {one.key for one in connections}:
+            self._pins.drop(server)
+        if set(connections) - set(self._connections):
+            self._patient_until = None
+        self._connections = connections
+        self._pins.holds = holds
+        self.refresh()
 
     async def tools(self, timeout_s: float = LIST_TIMEOUT_S) -> tuple[CatalogTool, ...]:
         """All tools; waits for servers that never were listed before, and leaves out those that take too long."""
         if self._patient_until is None:
             self._patient_until = anyio.current_time() + LIST_TIMEOUT_S
         with anyio.move_on_after(min(timeout_s, self._patient_until - anyio.current_time())):
-            for connection in self._connections:
-                await connection.listing_or_failure()
+            waited_for: Sequence[Connection] = ()
+            while waited_for is not self._connections:  # the configuration may change meanwhile
+                waited_for = self._connections
+                for connection in waited_for:
+                    await connection.listing_or_failure()
         self._take_acceptances()
         return self._tools
 
@@ -87,6 +104,21 @@ class Catalog:
     def find(self, name: str) -> CatalogTool | None:
         """The tool of that name, among those that are known now."""
         return self._by_name.get(name)
+
+    def absence(self, name: str) -> str | None:
+        """What has become of the tool that once had this name, in words; None where none had it, or one has it."""
+        if name in self._by_name or name not in self._left:
+            return None
+        server, own_name = self._left[name]
+        connection = next((one for one in self._connections if one.key == server), None)
+        if connection is None:
+            return f"its server {server!r} was taken out of the gateway's configuration"
+        now = next((one.name for one in self._tools if (one.server, one.own_name) == (server, own_name)), None)
+        if now is not None:
+            return f"that tool of server {server!r} is called {now} now"
+        if connection.listing is None:
+            return f"its server {server!r} has changed in the gateway's configuration, and has not listed its tools yet"
+        return f"server {server!r} does not offer it any more, or the gateway's configuration leaves it out"
 
     @property
     def changed(self) -> tuple[ChangedTool, ...]:
@@ -119,11 +151,18 @@ class Catalog:
 
     def refresh(self) -> None:
         """Merge again after a server's listing changed; tells of it only when the merged list did."""
-        before = self._tools
+        before, named_before = self._tools, self._by_name
         self._rebuild()
         if self._tools != before:
+            self._note_left(named_before)
             self.version += 1
             self._on_change()
+
+    def _note_left(self, named_before: Mapping[str, CatalogTool]) -> None:
+        gone = {name: tool for name, tool in named_before.items() if name not in self._by_name}
+        self._left |= {name: (tool.server, tool.own_name) for name, tool in gone.items()}
+        for name in list(self._left)[: max(0, len(self._left) - MOST_LEFT)]:
+            del self._left[name]
 
     def _rebuild(self) -> None:
         listed = {one.key: self._listed_tools(one) for one in self._connections}
@@ -158,6 +197,16 @@ class Catalog:
                 log.error("tool_names_collide", problem=str(collision))
         self.collisions = tuple(collisions)
         return names
+
+
+def check_names(entries: Iterable[ServerEntry]) -> None:
+    """See that the names which the configuration itself gives to tools can stand side by side.
+
+    Raises:
+        NameCollision: two tools were given one name.
+        ReservedName: a tool was given the name of one of the gateway's own.
+    """
+    exposed_names(tool for entry in entries for tool in _chosen(entry))
 
 
 def _chosen(entry: ServerEntry) -> list[ListedTool]:

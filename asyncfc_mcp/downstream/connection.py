@@ -90,6 +90,10 @@ class Connection:
             patience=patience,
         )
         self._uses = 0
+        self._sent: set[Call] = set()
+        """Calls that the server may be at work on; a task is also while the connection is down."""
+        self._idle: anyio.Event | None = None
+        """Set as nothing is in flight any more, where somebody waits for that."""
         self._wanted_at = time.monotonic()
         if not waits_for_claims:
             self._claimed.set()
@@ -107,6 +111,7 @@ class Connection:
         return ServerStatus(
             state=self._supervisor.state,
             message=self._supervisor.message,
+            starts=self._supervisor.starts,
             attempts=self._supervisor.attempts,
             retry_in_s=self._supervisor.retry_in_s,
             fails_fast=self._supervisor.fails_fast,
@@ -177,6 +182,11 @@ class Connection:
             ResultTooLarge: Its answer was dropped.
             DownstreamError: Any other way to end without a result.
         """
+
+        def admit() -> None:
+            check()
+            self._sent.add(call)
+
         call = Call(
             self.key,
             tool,
@@ -189,13 +199,16 @@ class Connection:
             on_status=on_status,
             book=self._book,
             must_be_task=partial(self._must_be_task, tool),
-            check=check,
+            check=admit,
             max_result_bytes=self._max_result_bytes,
         )
         with self._in_use():
-            return await call.run(
-                arguments, cancel_requested, input_responses=input_responses, request_state=request_state
-            )
+            try:
+                return await call.run(
+                    arguments, cancel_requested, input_responses=input_responses, request_state=request_state
+                )
+            finally:
+                self._sent.discard(call)
 
     def _must_be_task(self, tool: str) -> bool:
         return self.listing is not None and tool in self.listing.must_be_tasks
@@ -241,13 +254,12 @@ class Connection:
             MCPError: The server refuses.
             SubscriptionLost: The stream broke off; open another one.
         """
-        with self._in_use():
-            live = await self._supervisor.connected(is_call=False)
-            async with listen(live.session, resource_subscriptions=uris) as subscription:
-                if on_open is not None:
-                    on_open()
-                async for _ in subscription:
-                    pass
+        live = await self._supervisor.connected(is_call=False)
+        async with listen(live.session, resource_subscriptions=uris) as subscription:
+            if on_open is not None:
+                on_open()
+            async for _ in subscription:
+                pass
 
     async def until_lost(self) -> None:
         """Wait for the end of the connection that is up now, or comes up next; the server has forgotten us then.
@@ -275,10 +287,28 @@ class Connection:
         finally:
             self._uses -= 1
             self.touch()
+            if self._idle is not None and not self._uses:
+                self._idle.set()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it is up, or an answer may yet come over it; what else waits for it was not sent."""
+        return self._supervisor.is_up or bool(self._sent)
+
+    async def until_idle(self) -> None:
+        """Wait until nothing is in flight that has an answer."""
+        while self._uses:
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     async def listing_or_failure(self) -> None:
         """Wait until there is a listing, or little hope of one soon."""
         await self._supervisor.until(lambda: self.listing is not None or self._supervisor.has_little_hope)
+
+    def take_up(self, entry: ServerEntry) -> None:
+        """Have other settings of the same server count from now on."""
+        self.entry = entry
+        self._supervisor.take_up(entry)
 
     async def run(self) -> None:
         """Keep the connection up until `stop`."""

@@ -78,7 +78,7 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
     def __init__(
         self, link: Link, *, claims: Claims = EVERYTHING, ears: Ears | None = None, book: TaskBook | None = None
     ) -> None:
-        self._answers = Answers(link.read, link.write)
+        self._answers = Answers(link.read, link.write, link.short_way)
         self._inner: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(self._answers.others, link.write)
         self._tasks: anyio.abc.TaskGroup | None = None
         self._lost = link.lost
@@ -139,6 +139,8 @@ class RecordingDispatcher(Dispatcher[TransportContext]):
 
     def cancel(self, exchange: Exchange, reason: str) -> None:
         """Have the server asked to cancel a request whose answer is still waited for."""
+        if exchange.request_id is not None:
+            self._answers.abort(exchange.request_id)
         if self._tasks is not None:
             cancelled = {"requestId": exchange.request_id, "reason": reason}
             self._tasks.start_soon(self.notify, "notifications/cancelled", cancelled)

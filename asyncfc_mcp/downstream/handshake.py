@@ -163,8 +163,18 @@ def explanation(error: BaseException, trouble: str | None) -> str:
             return str(cause)
         case MCPError() if _is_the_servers_own(cause):
             return f"it refused the handshake: {cause.message} (JSON-RPC error {cause.code})"
+        # whatever became of it afterwards is our doing: we hung up
+        case RuntimeError() if str(cause).startswith(_VERSION_REFUSED):
+            return str(cause)[:_MOST_SHOWN]
+        case TimeoutError() | ValidationError():
+            return _plain_words(cause)
         case _:
             return trouble or _plain_words(cause)
+
+
+_VERSION_REFUSED = "Unsupported protocol version"
+"""How the SDK begins to say that a server chose a revision which nobody offered."""
+_MOST_SHOWN = 200
 
 
 def _is_the_servers_own(error: MCPError) -> bool:

@@ -61,11 +61,12 @@ class Offers:
     """
 
     def __init__(self, pool: Pool, is_sound: IsSound, own_templates: Sequence[Raw] = ()) -> None:
-        self._connections = [pool.connection(key) for key in pool.statuses()]
+        self._pool = pool
         self._catalog = pool.catalog
         self._is_sound = is_sound
         self._own_templates = own_templates
-        self._listings: list[Listing | None] = []
+        self._sources: list[tuple[ServerEntry, Listing | None]] = []
+        """What was merged."""
         self._merged = Merged()
         self._announced: set[str] = set()
 
@@ -77,19 +78,20 @@ class Offers:
     @property
     def known(self) -> Merged:
         """The merged lists as they are known now."""
-        listings = [connection.listing for connection in self._connections]
-        if len(listings) != len(self._listings) or any(
-            new is not old for new, old in zip(listings, self._listings, strict=True)
+        connections = self._pool.connections
+        sources = [(connection.entry, connection.listing) for connection in connections]
+        if len(sources) != len(self._sources) or any(
+            new[0] is not old[0] or new[1] is not old[1] for new, old in zip(sources, self._sources, strict=True)
         ):
-            self._listings = listings
-            self._merged = _Merging(self._connections, self._is_sound, self._own_templates).merged()
+            self._sources = sources
+            self._merged = _Merging(connections, self._is_sound, self._own_templates).merged()
             self._announce_collisions()
         return self._merged
 
     @property
     def is_complete(self) -> bool:
         """Whether every server has been listed."""
-        return all(connection.listing is not None for connection in self._connections)
+        return all(connection.listing is not None for connection in self._pool.connections)
 
     @property
     def collisions(self) -> tuple[str, ...]:
@@ -104,14 +106,14 @@ class Offers:
             claimants = list(dict.fromkeys(server for pattern, server in merged.patterns if _matches(pattern, uri)))
         others = [
             connection.key
-            for connection in self._connections
+            for connection in self._pool.connections
             if connection.key not in claimants and has_capability(connection, "resources")
         ]
         return claimants, others
 
     def with_capability(self, capability: str) -> list[Connection]:
         """The servers that declare a capability, in the order of the configuration."""
-        return [connection for connection in self._connections if has_capability(connection, capability)]
+        return [connection for connection in self._pool.connections if has_capability(connection, capability)]
 
     def _announce_collisions(self) -> None:
         for collision in self._merged.collisions:

@@ -74,7 +74,7 @@ class Pins:
 
     def __init__(self, folder: Path | None, *, holds: bool) -> None:
         self._folder = folder / FOLDER if folder is not None else None
-        self._holds = holds
+        self.holds = holds
         self._pins: dict[tuple[str, str], dict[str, Definition]] = {}
         """By the place of the server and the claims, then by tool."""
         self._changed: dict[tuple[str, str], ChangedTool] = {}
@@ -104,6 +104,13 @@ class Pins:
             self._taken(entry.key, tool, pins[tool["name"]]) if tool["name"] in pins else tool for tool in tools
         )
 
+    def drop(self, server: str) -> None:
+        """A server is not there any more; its pins stay on disk, for when it comes back."""
+        self._places.pop(server, None)
+        for changed in self.changed:
+            if changed.server == server:
+                del self._changed[server, changed.tool]
+
     def note_use(self, server: str, tool: dict[str, Any]) -> bool:
         """A tool is about to be called, with what the client was shown of it; whether it was something else before."""
         place = self._places.get(server)
@@ -121,7 +128,7 @@ class Pins:
         Raises:
             ToolHeld: it has changed, and the user has not accepted that.
         """
-        changed = self._changed.get((server, tool)) if self._holds else None
+        changed = self._changed.get((server, tool)) if self.holds else None
         if changed is not None:
             raise ToolHeld(changed)
 
@@ -163,7 +170,7 @@ class Pins:
                 return tool
             changed = self._changed[server, name] = ChangedTool(server, name, pinned, now)
             self._keep(place, server, name, now, _CHANGED)
-            effect = "its calls are held until that is accepted" if self._holds else "its calls go on"
+            effect = "its calls are held until that is accepted" if self.holds else "its calls go on"
             log.warning(
                 "tool_changed",
                 server=server,
@@ -172,7 +179,7 @@ class Pins:
                 effect=effect,
                 accept=_remedy(server),
             )
-        if not self._holds:
+        if not self.holds:
             return tool
         return {key: value for key, value in tool.items() if key not in _FIELDS} | pinned
 

@@ -109,19 +109,24 @@ class Sender:
         self._on_progress = on_progress
         self._live: Live | None = None
         self._exchange: Exchange | None = None
-        self._waiting = anyio.CancelScope()
+        self._waiting: anyio.CancelScope | None = None
         self.last_id: RequestId | None = None
         """Under which the last request was sent, which is the token of its progress as well."""
 
     def cancel(self) -> None:
         """Have the server asked to cancel what it is at; end a wait in which nothing is running there."""
         self.is_cancelled = True
-        self._waiting.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
         if self._live is not None and self._exchange is not None:
             self._live.dispatcher.cancel(self._exchange, "cancelled by the client")
 
-    async def send(self, method: str, params: dict[str, Any] | None, *, name: str | None = None) -> dict[str, Any]:
+    async def send(
+        self, method: str, params: dict[str, Any] | None, *, name: str | None = None, live: Live | None = None
+    ) -> dict[str, Any]:
         """Send it as soon as the server is connected; the raw result.
+
+        `live`: what was reached in this moment.
 
         Raises:
             MalformedResult: The result is none of that method; the error holds it.
@@ -134,24 +139,29 @@ class Sender:
         while True:
             attempt += 1
             try:
-                live = await self.reach()
+                live = live or await self.reach()
                 return await self._send_once(live, RawRequest(method=method, params=params), name)
             except _NotDelivered as error:
+                live = None
                 if anyio.current_time() > until:
                     raise DownstreamUnavailable(self.server, str(error), None) from None
             await self._pause(delay_s(attempt))
 
     async def reach(self) -> Live:
         """Wait until the server is connected."""
-        too_late = DownstreamUnavailable(self.server, "the call was cancelled while it waited for the connection", None)
-        return await self.unless_cancelled(self._connected, too_late)
+        return await self.unless_cancelled(self._connected, self._cancelled_while_connecting)
 
-    async def unless_cancelled(self, action: Callable[[], Awaitable[_T]], otherwise: DownstreamError) -> _T:
+    def _cancelled_while_connecting(self) -> DownstreamError:
+        return DownstreamUnavailable(self.server, "the call was cancelled while it waited for the connection", None)
+
+    async def unless_cancelled(
+        self, action: Callable[[], Awaitable[_T]], otherwise: Callable[[], DownstreamError]
+    ) -> _T:
         """Wait for something during which nothing is running on the server, so that a cancellation ends it at once."""
         if not self.is_cancelled:
             with anyio.CancelScope() as self._waiting:
                 return await action()
-        raise otherwise
+        raise otherwise()
 
     async def _pause(self, seconds: float) -> None:
         with anyio.CancelScope() as self._waiting:

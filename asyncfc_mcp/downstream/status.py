@@ -27,6 +27,8 @@ class ServerStatus:
     state: ConnectionState
     message: str | None = None
     """Why it is not ready."""
+    starts: int = 0
+    """How often it was connected."""
     attempts: int = 0
     """Attempts that failed since it last was up for a while, where another one may help."""
     retry_in_s: float | None = None

@@ -52,6 +52,8 @@ class Supervisor:
         self.state = ConnectionState.CONNECTING
         self.message: str | None = None
         """Why it is not ready."""
+        self.starts = 0
+        """How often it was ready."""
         self._entry = entry
         self._open_talk = talk
         self._sign_in = sign_in
@@ -59,7 +61,7 @@ class Supervisor:
         self._opening_limit_s = handshake_limit_s
         self._max_result_bytes = max_result_bytes
         self._patience = patience
-        self._breaker = Breaker(patience, entry.settings.restart_limit or DEFAULTS.restart_limit or math.inf)
+        self._breaker = Breaker(patience, _restart_limit(entry))
         self._holds_calls = False
         self._ended_tries = 0
         self._ready_at: float | None = None
@@ -91,10 +93,16 @@ class Supervisor:
             # A start of a process is short, and cut off half-way it would leave a child that nobody ends.
             self._opening.cancel()
 
+    def take_up(self, entry: ServerEntry) -> None:
+        """Have other settings count from now on."""
+        self._entry = entry
+        self._breaker.restart_limit = _restart_limit(entry)
+
     @contextmanager
     def ready(self, live: Live) -> Generator[None]:
         """While this lasts, calls may go over it."""
         self._live = live
+        self.starts += 1
         self._ready_at = time.monotonic()
         was_lasting = self._breaker.is_lasting
         if self._breaker.note_ready() and not was_lasting:
@@ -147,6 +155,11 @@ class Supervisor:
     def usable(self) -> Live | None:
         """The session to use now, if there is one."""
         return None if self._live is None or self._live.lost.is_set() or self._holds_calls else self._live
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a session, usable or not."""
+        return self._live is not None
 
     @property
     def attempts(self) -> int:
@@ -276,3 +289,7 @@ class Supervisor:
             opened = remote_link(transport, self._sign_in, self._max_result_bytes, self._patience.keep_alive)
         async with opened as link:
             yield link
+
+
+def _restart_limit(entry: ServerEntry) -> float:
+    return entry.settings.restart_limit or DEFAULTS.restart_limit or math.inf

@@ -69,6 +69,16 @@ class Variants:
         variant.touch()
         return variant
 
+    def of_server(self, server: str) -> tuple[Connection, ...]:
+        """Those to one server."""
+        return tuple(variant for (key, _), variant in self._open.items() if key == server)
+
+    def let_go(self, server: str) -> tuple[Connection, ...]:
+        """Those to one server, which nobody is given any more; to be stopped by whoever asks."""
+        gone = self.of_server(server)
+        self._open = {key: variant for key, variant in self._open.items() if variant not in gone}
+        return gone
+
     def _in_vain(self, primary: Connection) -> bool:
         """Whether another one was tried and found that the server speaks modern only."""
         return any(variant.era == "modern" for (key, _), variant in self._open.items() if key == primary.key)

@@ -23,6 +23,7 @@ from asyncfc_mcp.downstream.outcome import Outcome, RpcError
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.store.base import StoreFault
+from asyncfc_mcp.telemetry.spans import UNTRACED, CallTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ class Future:
     """Seconds since the epoch."""
     record: FutureRecord = field(init=False)
     """Set as the scheduler takes the call in."""
+    trace: CallTrace = field(init=False, default=UNTRACED)
+    """Set likewise."""
     is_named: bool = False
     """Whether the client gave it its name, and so holds its token from the start."""
     is_out: bool = False

@@ -13,13 +13,14 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
+from asyncfc_mcp.config.differences import Differences, FileStanding, differences, in_force
 from asyncfc_mcp.config.models import GatewayConfig
 from asyncfc_mcp.core.events import CancelRequested
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.core.reference import clip
 from asyncfc_mcp.core.scheduler import Scheduler
 from asyncfc_mcp.core.token import is_minted
-from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.downstream.catalog import CatalogTool, check_names
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.answering.delivery import Delivery
@@ -35,16 +36,18 @@ from asyncfc_mcp.gateway.intake.entrance import Entrance
 from asyncfc_mcp.gateway.intake.repeating import CallKey, Repeats
 from asyncfc_mcp.gateway.intake.submission import Submission
 from asyncfc_mcp.gateway.keeping.keeper import Keeper
-from asyncfc_mcp.gateway.keeping.kept_call import fingerprint
+from asyncfc_mcp.gateway.keeping.lifetimes import Lifetimes
 from asyncfc_mcp.gateway.keeping.values import Values
 from asyncfc_mcp.gateway.questions.asking import Question, Questions, Waiter
 from asyncfc_mcp.gateway.questions.attribution import Attribution
+from asyncfc_mcp.gateway.reconfiguring import Reconfiguring, fingerprints, reconfigured
 from asyncfc_mcp.gateway.reporting import log_settled
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.restart.recalling import Recalling
 from asyncfc_mcp.gateway.restart.recovery import Recovery
 from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
+from asyncfc_mcp.gateway.timekeeping import Timekeeping
 from asyncfc_mcp.store.base import FutureStore, StoreFault
 
 POLL_HOLD_S = 2.0
@@ -60,9 +63,10 @@ log = structlog.get_logger()
 class UnknownTool(GatewayError):
     """No server offers a tool of that name."""
 
-    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
-        like = get_close_matches(name, known, n=3, cutoff=0.75)
+    def __init__(self, name: str, known: Iterable[str] = (), absence: str | None = None) -> None:
+        like = get_close_matches(name, known, n=3, cutoff=0.75) if absence is None else []
         meant = f"; did you mean {' or '.join(like)}?" if like else "; the list of tools names them all"
+        meant = f"; {absence}" if absence is not None else meant
         super().__init__(f"Unknown tool: {clip(name)}{meant}")
         self.name = name
 
@@ -81,8 +85,12 @@ class Gateway:
         settings = config.settings
         self._pool = pool
         self._table = FutureTable()
-        keeper = Keeper(store, settings.ttl_s, {entry.key: fingerprint(entry) for entry in config.servers})
+        self.lifetimes = Lifetimes(settings.ttl_s)
+        """How long settled futures can be asked for."""
+        keeper = Keeper(store, self.lifetimes, fingerprints(config.servers))
         self._store = store
+        self._keeper = keeper
+        self._is_open = False
         self.values = Values(
             self._table,
             store,
@@ -91,24 +99,20 @@ class Gateway:
         )
         """Has to be asked for the values of futures before they are read."""
         keeper.on_settled_kept = self.values.note_kept
-        self.most_argument_bytes = int(settings.max_argument_mb * 2**20)
-        """What the arguments of one request may take."""
-        preparation = Preparation(
+        self._preparation = preparation = Preparation(
             embed=settings.embed,
             converts=settings.schema_ == "union",
-            most_bytes=self.most_argument_bytes,
+            most_bytes=int(settings.max_argument_mb * 2**20),
         )
-        scheduler = Scheduler(
-            concurrency={entry.key: entry.settings.concurrency or 1 for entry in config.servers},
-            max_running=settings.max_running,
-            is_strict=settings.order == "strict",
-            stops_unseen=settings.on_unseen_failure == "stop",
-        )
+        scheduler = Scheduler()
+        scheduler.handle(reconfigured(config))
         self.flows = Flows(settings.flows, audit if settings.audit else None)
         """Which values may go from which server to which other."""
         self._runner = Runner(scheduler, self._table, pool, preparation, keeper, values=self.values, flows=self.flows)
         self._runner.listen(log_settled)
         self._runner.listen(self.values.on_move)
+        self.timeline = Timekeeping(self._runner, self._table, pool).timeline
+        """The last calls, for people to look at."""
         self._recalling = Recalling(self._runner, self._table, self.values, store)
         self._recovery = Recovery(
             self._runner,
@@ -117,7 +121,7 @@ class Gateway:
             store,
             self._recalling,
             servers=config.servers,
-            ttl_s=settings.ttl_s,
+            lifetimes=self.lifetimes,
         )
         self._recalling.adopt = self._recovery.adopt
         self._runner.tool_of = self._recovery.tool_of
@@ -133,7 +137,7 @@ class Gateway:
             keeper=keeper,
             values=self.values,
             store=store,
-            ttl_s=settings.ttl_s,
+            lifetimes=self.lifetimes,
             adopt=self._recovery.adopt,
         )
         entrance = Entrance(
@@ -161,6 +165,43 @@ class Gateway:
             forgetter=self._forgetter,
             values=self.values,
         )
+        self._reconfiguring = Reconfiguring(
+            self._runner,
+            self._table,
+            pool,
+            keeper,
+            self._recovery,
+            self.values,
+            self.flows,
+            audit,
+            self._delivery,
+            entrance,
+            self._submission,
+            preparation,
+            self.lifetimes,
+        )
+        self.config = config
+        """What is in force."""
+        self.file_standing = FileStanding()
+        """Where the user's file says something else."""
+
+    async def take_up(self, config: GatewayConfig) -> Differences:
+        """Go by another configuration from now on, losing no future; what that changes.
+
+        Raises:
+            NameCollision, ReservedName: it gives names to tools that they cannot have. Nothing has changed then.
+        """
+        check_names(config.servers)
+        changes = differences(self.config, config)
+        self.config = in_force(self.config, config)
+        if changes.takes_effect:
+            await self._reconfiguring.take_up(self.config)
+        return changes
+
+    @property
+    def most_argument_bytes(self) -> int:
+        """What the arguments of one request may take."""
+        return self._preparation.most_bytes
 
     @property
     def pool(self) -> Pool:
@@ -171,6 +212,11 @@ class Gateway:
     def delivery(self) -> Delivery:
         """What each answer holds."""
         return self._delivery
+
+    @property
+    def turns(self) -> Turns:
+        """How calls are answered."""
+        return self._turns
 
     @property
     def questions(self) -> Questions:
@@ -199,6 +245,19 @@ class Gateway:
             StoreFault: it cannot be used.
         """
         await self._store.open()
+        self._is_open = True
+
+    @property
+    def store_state(self) -> Literal["open", "failing", "closed"]:
+        """Whether futures can be kept; `failing` while it has not taken what it was given."""
+        if not self._is_open:
+            return "closed"
+        return "failing" if self._keeper.has_unwritten.is_set() else "open"
+
+    @property
+    def store_faults(self) -> int:
+        """How often the store could not do what was asked of it."""
+        return self._store.faults
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Own every task of the gateway until cancelled."""
@@ -211,6 +270,7 @@ class Gateway:
                 await self._take_up_what_was_left()
                 task_status.started()
         finally:
+            self._is_open = False
             await self._store.close()
 
     async def sweep(self) -> None:

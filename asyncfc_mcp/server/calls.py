@@ -196,7 +196,7 @@ class Calls:
             await catalog.tools()
             tool = catalog.find(name)
         if tool is None:
-            raise UnknownTool(name, [known.name for known in catalog.known])
+            raise UnknownTool(name, [known.name for known in catalog.known], catalog.absence(name))
         return tool
 
     def _split(self, tool: CatalogTool, arguments: dict[str, Any] | None) -> tuple[dict[str, Any] | None, Wishes]:

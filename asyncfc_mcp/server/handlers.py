@@ -117,6 +117,7 @@ class Handlers:
     def announce_changes(self) -> None:
         """Tell every client which of the merged lists are not what they were."""
         self._say_instructions()
+        self._levels.ask_new()
         (version, before), now = self._announced, (self._gateway.pool.catalog.version, self._offers.known)
         self._announced = now
         if version != now[0]:

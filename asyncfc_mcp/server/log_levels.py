@@ -35,6 +35,10 @@ class LogLevels:
         self._sessions = sessions
         self._tasks: TaskGroup | None = None
         self._rounds: dict[Connection, anyio.CancelScope] = {}
+        self._last: Caller | None = None
+        """Who last said what it wants."""
+        self._asked: frozenset[Connection] = frozenset()
+        """The primary connections to the servers that were told then."""
         gateway.attribution.listen(self._on_notification)
         sessions.on_level(self._ask)
 
@@ -44,10 +48,22 @@ class LogLevels:
             task_status.started()
             await anyio.sleep_forever()
 
+    def ask_new(self) -> None:
+        """Have servers told the level that were not there as it was said, or are reached in another way since."""
+        if self._last is not None and self._sessions.most_verbose_level is not None:
+            self._tell(self._last, [one for one in self._servers() if one not in self._asked])
+
     def _ask(self, caller: Caller) -> None:
         """Have every server told the level anew, on the connection that calls of this caller go over."""
-        keys = [connection.key for connection in self._offers.with_capability("logging")]
-        for connection in (self._gateway.pool.connection(key, caller.claims) for key in keys):
+        self._last = caller
+        self._tell(caller, self._servers())
+
+    def _servers(self) -> list[Connection]:
+        return self._offers.with_capability("logging")
+
+    def _tell(self, caller: Caller, servers: Sequence[Connection]) -> None:
+        self._asked = frozenset(self._servers())
+        for connection in (self._gateway.pool.connection(server.key, caller.claims) for server in servers):
             if connection in self._rounds:
                 self._rounds[connection].cancel()
             elif self._tasks is not None:

@@ -349,6 +349,7 @@ class OwnTools:
         lines += _first([str(collision) for collision in catalog.collisions])
         lines += [wording.tools_changed(catalog.changed)] if catalog.changed else []
         lines += _first(self._offers.collisions)
+        lines += wording.file_stands_apart(self._gateway.file_standing)
         return Answer([text_block("\n".join(lines))])
 
 

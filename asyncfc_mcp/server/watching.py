@@ -13,7 +13,7 @@ from mcp_types import METHOD_NOT_FOUND
 
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.outcome import RpcError
-from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.downstream.pool import Pool, UnknownServer
 from asyncfc_mcp.downstream.retrying import delay_s
 from asyncfc_mcp.errors import GatewayError
 
@@ -96,14 +96,18 @@ class Watches:
             watch.round.cancel()
 
     async def _keep(self, watch: _Watch) -> None:
-        connection = self._pool.connection(watch.server)
         failures = 0
         try:
             while watch.wanted_by:
                 began_at = anyio.current_time()
                 try:
+                    connection = self._pool.connection(watch.server)  # its server may be another by now
                     with anyio.CancelScope() as watch.round:
                         await self._hold(watch, connection)
+                except UnknownServer as gone:
+                    watch.refusal = gone
+                    watch.answered.set()
+                    return
                 except (GatewayError, MCPError, SubscriptionLost) as error:
                     if self._gives_up(watch, error):
                         return

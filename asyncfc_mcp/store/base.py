@@ -73,6 +73,11 @@ class FutureStore(Protocol):
         """Whether it still knows, after this process, what it was given."""
         ...
 
+    @property
+    def faults(self) -> int:
+        """How often it could not do what was asked of it."""
+        ...
+
     async def open(self) -> None:
         """Get ready; called once, before anything else.
 

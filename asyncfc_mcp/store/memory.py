@@ -16,6 +16,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.owner = secrets.token_hex(8)
         self.outlives = False
+        self.faults = 0
         self._rows: dict[str, StoredFuture] = {}
         self._by_token: dict[tuple[str, str], list[str]] = {}
         """Their identities, oldest first; names are used again, so there may be several."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -86,6 +87,7 @@ class SqliteStore:
         self.owner = f"{kind}-{secrets.token_hex(8)}"
         self._kind = kind
         self.outlives = True
+        self.faults = 0
         self.path = path
         self._max_bytes = max_bytes
         self._keeps_values = keeps_values
@@ -278,13 +280,24 @@ class SqliteStore:
         kept = await self._read(query)
         if kept is None:
             return None
-        if not is_large_when_read(kept):
-            return read_row(kept, future=future, token=token)
-        return await to_thread.run_sync(lambda: read_row(kept, future=future, token=token))
+        with self._counting_faults():
+            if not is_large_when_read(kept):
+                return read_row(kept, future=future, token=token)
+            return await to_thread.run_sync(lambda: read_row(kept, future=future, token=token))
 
     async def _read(self, query: Callable[[sqlite3.Connection], _Done]) -> _Done:
-        file = self._open_file
-        return await to_thread.run_sync(file.reader.read, query, limiter=file.reading)
+        with self._counting_faults():
+            file = self._open_file
+            return await to_thread.run_sync(file.reader.read, query, limiter=file.reading)
 
     async def _commit(self, step: Step) -> int:
-        return await self._open_file.committer.commit(step)
+        with self._counting_faults():
+            return await self._open_file.committer.commit(step)
+
+    @contextmanager
+    def _counting_faults(self) -> Generator[None]:
+        try:
+            yield
+        except StoreFault:
+            self.faults += 1
+            raise

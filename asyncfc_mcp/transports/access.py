@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,14 +108,18 @@ class Access:
         origins = tuple(f"{scheme}://{allowed}" for scheme in ("http", "https") for allowed in hosts)
         return cls(hosts, (*origins, *more_origins), token)
 
-    def guarding(self, app: ASGIApp) -> ASGIApp:
-        """The application behind the checks: first where the request claims to go to, then the token."""
-        return _HostCheck(self._with_token(app), self)
+    def guarding(self, app: ASGIApp, open_paths: Collection[str] = ()) -> ASGIApp:
+        """The application behind the checks: first where the request claims to go to, then the token.
 
-    def _with_token(self, app: ASGIApp) -> ASGIApp:
+        `open_paths` need no token.
+        """
+        return _HostCheck(self._with_token(app, frozenset(open_paths)), self)
+
+    def _with_token(self, app: ASGIApp, open_paths: frozenset[str]) -> ASGIApp:
         if self.token is None:
             return app
-        return AuthenticationMiddleware(RequireAuthMiddleware(app, []), _TokenCheck(_OneToken(self.token)))
+        checked = AuthenticationMiddleware(RequireAuthMiddleware(app, []), _TokenCheck(_OneToken(self.token)))
+        return _OpenPaths(open_paths, app, checked) if open_paths else checked
 
 
 def _is_address(host: str) -> bool:
@@ -205,6 +209,19 @@ class _TokenCheck(BearerAuthBackend):
             )
             log.warning("request_refused", why=f"it brings {sent} bearer token", change=change)
         return found
+
+
+class _OpenPaths:
+    """Leads requests for some paths past the token."""
+
+    def __init__(self, paths: frozenset[str], app: ASGIApp, checked: ASGIApp) -> None:
+        self._paths = paths
+        self._app = app
+        self._checked = checked
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app if scope["path"] in self._paths else self._checked
+        await app(scope, receive, send)
 
 
 class _HostCheck:

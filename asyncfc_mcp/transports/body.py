@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +19,7 @@ class BodyLimit:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > MOST_BODY_BYTES:
@@ -25,6 +27,5 @@ class BodyLimit:
                 f"The request has {declared} bytes, and at most {MOST_BODY_BYTES} are taken. Leave large values where "
                 "they are and pass the token of the call that gave them.\n"
             )
-            await PlainTextResponse(text, 413)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+            return PlainTextResponse(text, 413)(scope, receive, send)
+        return self._app(scope, receive, send)

@@ -33,6 +33,10 @@ class NetworkDoorway:
         self.only_session: str | None = None
         self.sessions = Sessions()
 
+    def take_up(self, await_cap_s: float | None) -> None:
+        """Have another longest wait hold from now on."""
+        self._await_cap_s = await_cap_s
+
     def caller(self, context: Context) -> Caller:
         """Whoever sent the request, in the scope of its session or of the name that it gives."""
         asked = request_of(context)
@@ -69,7 +73,7 @@ def _session_of(request: Request[Any] | None, *, is_modern: bool) -> str | None:
     """The session that a request belongs to, where its transport has checked that there is one."""
     if request is None:
         return None
-    if request.url.path == MESSAGES_PATH:
+    if request.scope["path"] == MESSAGES_PATH:
         return UUID(hex=request.query_params[SESSION_PARAMETER]).hex
     # a modern request has no session, and nothing has checked what it may say of one
     return None if is_modern else request.headers.get(SESSION_HEADER)

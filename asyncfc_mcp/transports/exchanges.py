@@ -6,8 +6,7 @@ nobody could ever be told its token.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import anyio
@@ -34,7 +33,7 @@ class Exchange:
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._receiving = anyio.CancelScope()
+        self._receiving: anyio.CancelScope | None = None
         self._is_left = False
         self._is_answered = False
         self.has_started = False
@@ -77,7 +76,8 @@ class Exchange:
     def leave(self) -> None:
         """Have whoever serves it believe that its client has gone: what then ends leaves nothing open."""
         self._is_left = True
-        self._receiving.cancel()
+        if self._receiving is not None:
+            self._receiving.cancel()
 
 
 class Exchanges:
@@ -94,8 +94,14 @@ class Exchanges:
         """Serve one HTTP request."""
         exchange = Exchange(receive, send)
         if not self._is_ending:
-            with self._held(exchange), exchange.serving:
-                await self._serve(exchange, {**scope, _EXCHANGE_KEY: exchange})
+            self._open.add(exchange)
+            try:
+                with exchange.serving:
+                    await self._serve(exchange, {**scope, _EXCHANGE_KEY: exchange})
+            finally:
+                self._open.discard(exchange)
+                if self._is_ending and not self._open:
+                    self._ended.set()
         if self._is_ending and not exchange.has_started:
             await PlainTextResponse("The gateway is ending.\n", 503)(scope, receive, send)
 
@@ -146,16 +152,6 @@ class Exchanges:
                 await self._ended.wait()
         for exchange in list(self._open):
             exchange.serving.cancel()
-
-    @contextmanager
-    def _held(self, exchange: Exchange) -> Generator[None]:
-        self._open.add(exchange)
-        try:
-            yield
-        finally:
-            self._open.discard(exchange)
-            if self._is_ending and not self._open:
-                self._ended.set()
 
 
 def exchange_in(scope: Scope) -> Exchange | None:

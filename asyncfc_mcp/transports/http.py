@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -10,9 +10,10 @@ import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asyncfc_mcp.server.doorway import Context
@@ -25,6 +26,7 @@ from asyncfc_mcp.transports.listener import Listener
 from asyncfc_mcp.transports.paths import pointing_to
 from asyncfc_mcp.transports.replays import Replays
 from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
+from asyncfc_mcp.transports.traces import joined
 
 MCP_PATH = "/mcp"
 _LAST_EVENT_ID = b"last-event-id"
@@ -33,19 +35,53 @@ _NOT_FOUND = 404
 
 
 async def serve_http(
-    handlers: Handlers, doorway: NetworkDoorway, listener: Listener, access: Access, on_session_end: OnSessionEnd
+    handlers: Handlers,
+    doorway: NetworkDoorway,
+    listener: Listener,
+    access: Access,
+    on_session_end: OnSessionEnd,
+    *,
+    pages: Sequence[BaseRoute] = (),
+    open_paths: Collection[str] = (),
 ) -> None:
-    """Serve streamable HTTP until cancelled."""
+    """Serve streamable HTTP until cancelled, and the pages beside it; those at `open_paths` need no token."""
     manager = StreamableHTTPSessionManager(
         handlers.server, session_idle_timeout=doorway.sessions.idle_s, max_request_body_size=MOST_BODY_BYTES
     )
-    tracked = SessionTracking(manager.asgi_app, doorway.sessions)
-    routes = Starlette(routes=[Route(MCP_PATH, endpoint=Replays(tracked))], exception_handlers=pointing_to(MCP_PATH))
-    exchanges = Exchanges(access.guarding(BodyLimit(routes)))
+    mcp = _ByEra(manager.asgi_app, Replays(SessionTracking(manager.asgi_app, doorway.sessions)))
+    app = Starlette(routes=[Route(MCP_PATH, endpoint=mcp), *pages], exception_handlers=pointing_to(MCP_PATH))
+    exchanges = Exchanges(access.guarding(BodyLimit(_Shortcut(MCP_PATH, mcp, app)), open_paths))
+    handlers.server.middleware.insert(0, joined)
     handlers.server.middleware += [exchanges.bound, _declaring(handlers)]
     async with manager.run(), anyio.create_task_group() as tasks:
         await tasks.start(doorway.sessions.run, on_session_end)
         await listener.serve(exchanges, exchanges.end)
+
+
+class _ByEra:
+    """Leads requests without sessions past what is there for sessions."""
+
+    def __init__(self, modern: ASGIApp, legacy: ASGIApp) -> None:
+        self._modern = modern
+        self._legacy = legacy
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one request."""
+        is_modern = Headers(scope=scope).get(MCP_PROTOCOL_VERSION_HEADER) in MODERN_PROTOCOL_VERSIONS
+        return (self._modern if is_modern else self._legacy)(scope, receive, send)
+
+
+class _Shortcut:
+    """Leads requests for one path past the layers of the web application, which knows it as well."""
+
+    def __init__(self, path: str, there: ASGIApp, app: ASGIApp) -> None:
+        self._path = path
+        self._there = there
+        self._app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one request."""
+        return (self._there if scope["path"] == self._path else self._app)(scope, receive, send)
 
 
 class SessionTracking:

@@ -16,8 +16,6 @@ from collections.abc import Callable
 from functools import partial
 
 import anyio
-from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -219,9 +217,7 @@ class _Body:
 
 
 def _is_of_session(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    is_modern = headers.get(MCP_PROTOCOL_VERSION_HEADER) in MODERN_PROTOCOL_VERSIONS
-    return scope["method"] == "POST" and SESSION_HEADER in headers and not is_modern
+    return scope["method"] == "POST" and SESSION_HEADER in Headers(scope=scope)
 
 
 def _name(scope: Scope, body: _Body) -> bytes:

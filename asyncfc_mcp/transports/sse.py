@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 
 import anyio
 from mcp.server.sse import SseServerTransport
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from asyncfc_mcp.server.handlers import Handlers
@@ -19,6 +20,7 @@ from asyncfc_mcp.transports.exchanges import Exchanges
 from asyncfc_mcp.transports.listener import Listener
 from asyncfc_mcp.transports.paths import pointing_to
 from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
+from asyncfc_mcp.transports.traces import joined
 from asyncfc_mcp.transports.twins import Twins
 
 SSE_PATH = "/sse"
@@ -26,17 +28,26 @@ _ENDPOINT = re.compile(SESSION_PARAMETER.encode() + rb"=([0-9a-f]{32})")
 
 
 async def serve_sse(
-    handlers: Handlers, doorway: NetworkDoorway, listener: Listener, access: Access, on_session_end: OnSessionEnd
+    handlers: Handlers,
+    doorway: NetworkDoorway,
+    listener: Listener,
+    access: Access,
+    on_session_end: OnSessionEnd,
+    *,
+    pages: Sequence[BaseRoute] = (),
+    open_paths: Collection[str] = (),
 ) -> None:
-    """Serve SSE until cancelled."""
+    """Serve SSE until cancelled, and the pages beside it; those at `open_paths` need no token."""
     transport = SseServerTransport(MESSAGES_PATH, max_request_body_size=MOST_BODY_BYTES)
     stream = SseStream(handlers, transport, doorway.sessions)
     routes = [
         Route(SSE_PATH, endpoint=stream, methods=["GET"]),
         Mount(MESSAGES_PATH, app=transport.handle_post_message),
+        *pages,
     ]
     app = Starlette(routes=routes, exception_handlers=pointing_to(SSE_PATH))
-    exchanges = Exchanges(access.guarding(BodyLimit(app)))
+    exchanges = Exchanges(access.guarding(BodyLimit(app), open_paths))
+    handlers.server.middleware.insert(0, joined)
     handlers.server.middleware += [exchanges.bound, Twins().once]
     async with anyio.create_task_group() as tasks:
         await tasks.start(doorway.sessions.run, on_session_end)

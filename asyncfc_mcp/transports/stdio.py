@@ -70,6 +70,11 @@ class StdioDoorway:
         self._last: tuple[object, Caller] | None = None
         """Who was behind the last request, and by what that was seen: most requests say the same."""
 
+    def take_up(self, await_cap_s: float | None) -> None:
+        """Have another longest wait hold from now on."""
+        self._await_cap_s = await_cap_s
+        self._last = None
+
     def caller(self, context: Context) -> Caller:
         """The one user, in the scope that the request names."""
         said = _said(context)

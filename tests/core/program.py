@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from asyncfc_mcp.core.commands import CancelDownstream, Dispatch
 from asyncfc_mcp.core.events import (
     Answered,
@@ -12,6 +14,7 @@ from asyncfc_mcp.core.events import (
     Finished,
     Forgotten,
     Recalled,
+    Reconfigured,
     Submitted,
     Told,
 )
@@ -103,6 +106,17 @@ class Program:
 
     def forget(self, future: str) -> list[str]:
         return self.feed(Forgotten(future, self.tick()))
+
+    def reconfigure(
+        self,
+        concurrency: Mapping[str, int] | None = None,
+        max_running: int | None = None,
+        *,
+        is_strict: bool = False,
+        stops_unseen: bool = True,
+    ) -> list[str]:
+        """Have other limits and rules hold from now on; the futures that this has started."""
+        return self.feed(Reconfigured(self.tick(), concurrency or {}, max_running, is_strict, stops_unseen))
 
     def state(self, future: str) -> FutureState:
         return self.scheduler.record(future).state

@@ -11,6 +11,8 @@ from asyncfc_mcp.core.scheduler import Scheduler
 from tests.core.program import Program
 
 PATHS = ["", "a", "a/b", "a/b/c", "a/d", "e", "e/f"]
+ROOM = st.sampled_from([{}, {"one": 1, "two": 2}, {"one": 3, "two": 1}])
+IN_ALL = st.sampled_from([None, 1, 2, 3])
 LABELS = st.lists(
     st.sampled_from([f"{access}:{path}" for access in "rwRW" for path in PATHS]),
     max_size=3,
@@ -19,15 +21,18 @@ LABELS = st.lists(
 
 
 class AnyProgram(RuleBasedStateMachine):
-    """Sends, answers, finishes, fails, times out, cancels, tells and forgets in any order that a shell may produce."""
+    """Sends, answers, finishes, fails, times out, cancels, tells and forgets in any order that a shell may produce.
+
+    All the while the user changes limits and rules in the configuration.
+    """
 
     sent = Bundle("sent")
 
     @initialize(
         strict=st.booleans(),
         stops=st.booleans(),
-        room=st.sampled_from([{}, {"one": 1, "two": 2}, {"one": 3, "two": 1}]),
-        in_all=st.sampled_from([None, 1, 2, 3]),
+        room=ROOM,
+        in_all=IN_ALL,
     )
     def start(self, strict: bool, stops: bool, room: dict[str, int], in_all: int | None) -> None:
         self.program = Program(
@@ -107,6 +112,16 @@ class AnyProgram(RuleBasedStateMachine):
         record = self.program.scheduler.records.get(token)
         if record and record.is_forgettable:
             self.program.forget(token)
+
+    @rule(room=ROOM, in_all=IN_ALL, strict=st.booleans(), stops=st.booleans())
+    def reconfigure(self, room: dict[str, int], in_all: int | None, strict: bool, stops: bool) -> None:
+        records = self.program.scheduler.records
+        before = {token: (record.state, record.call.labels) for token, record in records.items()}
+        started = self.program.reconfigure(room, in_all, is_strict=strict, stops_unseen=stops)
+        for token, (state, labels) in before.items():
+            assert records[token].call.labels == labels, "a call keeps the labels that it came with"
+            was_stopped = state is FutureState.PENDING and records[token].state is FutureState.FAILED
+            assert records[token].state is state or token in started or was_stopped
 
     def teardown(self) -> None:
         if not hasattr(self, "program"):

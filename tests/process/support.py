@@ -201,13 +201,14 @@ class RawGateway:
             await self._stderr_ended.wait()
         return self._stderr.decode()
 
-    async def logged(self, event: str) -> Json:
-        """The first log line of that event."""
+    async def logged(self, event: str, nth: int = 1) -> Json:
+        """The first log line of that event, or a later one."""
         with anyio.fail_after(bound_s(LIMIT_S)):
             while True:
-                for line in self._stderr.split(b"\n")[:-1]:
-                    if f'"event": "{event}"'.encode() in line:
-                        return json.loads(line)
+                said = f'"event": "{event}"'.encode()
+                lines = [line for line in self._stderr.split(b"\n")[:-1] if said in line]
+                if len(lines) >= nth:
+                    return json.loads(lines[nth - 1])
                 await self._stderr_grew.wait()
 
     # Ending

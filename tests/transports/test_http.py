@@ -263,3 +263,18 @@ async def test_a_modern_request_cannot_borrow_a_session(gateway: Place) -> None:
         answer = answer_in(await http.post(message, **headers))
         assert "asyncfc/delivered" not in answer["result"].get("_meta", {})
         assert "asyncfc/delivered" in (await http.call("echo", text="x"))["result"]["_meta"]
+
+
+async def test_a_modern_request_ends_no_session_that_it_names(gateway: Place) -> None:
+    async with gateway.http() as http:
+        await http.initialize()
+        running = token_of(await http.call("hold", key="a", _wait_s=0))
+        waiting = token_of(await http.call("echo", text=running, _wait_s=0))
+        message, headers = http.modern("echo", {"text": "x"})
+        stray = {**message, "method": "unheard/of"}
+        answer = await http.client.post(
+            http.url, json=stray, headers={**http.session, **headers, "mcp-method": "unheard/of"}
+        )
+        assert answer.status_code == 404
+        await http.call("release", key="a")
+        assert "held a" in await http.text("await_future", futures=[waiting])

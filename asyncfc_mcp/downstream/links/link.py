@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
 from mcp.client._transport import ReadStream, WriteStream  # TransportStreams has no public home
 from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCResponse
 
 
 class Hearing:
@@ -33,6 +35,18 @@ class Hearing:
         await self._noted.wait()
 
 
+class ShortWay(Protocol):
+    """Sends a request and has its answer, without the streams."""
+
+    def takes(self, message: SessionMessage) -> bool:
+        """Whether a message can go this way."""
+        ...
+
+    async def send(self, message: SessionMessage) -> JSONRPCResponse | None:
+        """Send a request; None where its answer will come from the stream. Cancelling aborts it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """An open way to a server."""
@@ -43,5 +57,6 @@ class Link:
     """What the transport knows about why the connection failed; ask after it has ended."""
     lost: anyio.Event = field(default_factory=anyio.Event)
     """Set when nothing more can come over it."""
+    short_way: ShortWay | None = None
     hearing: Hearing | None = None
     """Where silence means that the server has nothing to say or cannot; None where the transport itself would tell."""

@@ -6,6 +6,7 @@ that the user has to go to for a sign-in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,6 +28,7 @@ from asyncfc_mcp.downstream.links.faults import (
 from asyncfc_mcp.downstream.links.keep_alive import KeepAlive
 from asyncfc_mcp.downstream.links.link import Link
 from asyncfc_mcp.downstream.links.pools import POOL_SIZE, Pools
+from asyncfc_mcp.downstream.links.posting import Posting, handed_over
 from asyncfc_mcp.downstream.links.sse import sse_streams
 from asyncfc_mcp.downstream.sign_in.auth import SignIn, has_credentials
 from asyncfc_mcp.errors import GatewayError
@@ -73,6 +75,8 @@ class _HttpClient(_Client):
         self._max_result_bytes = max_result_bytes
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        if (response := handed_over()) is not None:
+            return response
         try:
             response = await super().send(request, **options)
             if _is_json(response):
@@ -94,6 +98,9 @@ class _HttpClient(_Client):
     async def _read(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """The response with its whole body, or an error in its place where that is too large."""
         if response.is_stream_consumed:
+            return response
+        if _known_bytes(response) <= most_read_bytes(self._max_result_bytes):
+            await response.aread()
             return response
         body = bytearray()
         async for chunk in response.aiter_bytes():
@@ -124,7 +131,7 @@ async def _open_http(
         _HttpClient(entry, sign_in, keep_alive, max_result_bytes) as client,
         streamable_http_client(entry.url, http_client=client, max_sse_event_size=most) as (read, write),
     ):
-        yield Link(read, write, trouble=lambda: client.trouble)
+        yield Link(read, write, trouble=lambda: client.trouble, short_way=Posting(client, entry.url, write))
 
 
 @asynccontextmanager
@@ -150,6 +157,12 @@ def _transport(keep_alive: KeepAlive) -> httpx2.AsyncBaseTransport | None:
 
 def _is_json(response: httpx2.Response) -> bool:
     return response.headers.get("content-type", "").lower().startswith("application/json")
+
+
+def _known_bytes(response: httpx2.Response) -> float:
+    """How long the body is at most, where that can be said before it is read."""
+    length = response.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and "content-encoding" not in response.headers else math.inf
 
 
 def _error_response(request: httpx2.Request, fault: ErrorData) -> httpx2.Response:

@@ -22,7 +22,9 @@ from asyncfc_mcp.downstream.links.faults import most_read_bytes, too_large
 from asyncfc_mcp.downstream.links.framing import Line, LineSplitter, printable, response_id
 from asyncfc_mcp.downstream.links.link import Hearing, Link
 from asyncfc_mcp.downstream.links.open_requests import OpenRequests
+from asyncfc_mcp.downstream.links.overhearing import Aside, tell
 from asyncfc_mcp.downstream.links.process import ChildProcess, spawn
+from asyncfc_mcp.downstream.links.secrets import Secrets
 
 log = structlog.get_logger(__name__)
 
@@ -37,12 +39,14 @@ _IGNORED_LINES_LOGGED = 10
 async def stdio_link(server: str, entry: StdioEntry, max_result_bytes: int) -> AsyncGenerator[Link]:
     """Start the server of `entry` and talk to it; ends it, and all that it started, on the way out."""
     child = await spawn(entry)
+    tell(server, Aside.STARTED, [f"process {child.pid} was started"])
     hearing = Hearing()
     open_requests = OpenRequests()
-    read = _FromChild(server, child, hearing, open_requests, max_result_bytes)
+    secrets = Secrets(entry.env.values())
+    read = _FromChild(server, child, hearing, open_requests, max_result_bytes=max_result_bytes, secrets=secrets)
     write = _ToChild(child, read, open_requests)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_log_stderr, server, child)
+        tasks.start_soon(_take_stderr, server, child, secrets)
         tasks.start_soon(_close_after_exit, child, read)
         tasks.start_soon(_close_after_deafness, child, read, write)
         try:
@@ -52,27 +56,42 @@ async def stdio_link(server: str, entry: StdioEntry, max_result_bytes: int) -> A
             tasks.start_soon(read.drain)
             await child.end()
             tasks.cancel_scope.cancel()
+            tell(server, Aside.ENDED, [_exit_of(child) or "the gateway ended its process"])
 
 
 def _how_it_ended(child: ChildProcess) -> str | None:
+    end = _exit_of(child)
+    has_spoken = end is not None and (child.own_exit_code or 0) >= 0
+    return f"{end}; its stderr is in the log" if has_spoken else end
+
+
+def _exit_of(child: ChildProcess) -> str | None:
     if child.own_exit_code is None:
         return None
     if child.own_exit_code < 0:
         return f"its process was ended by signal {-child.own_exit_code}"
-    return f"its process exited with code {child.own_exit_code}; its stderr is in the log"
+    return f"its process exited with code {child.own_exit_code}"
 
 
 class _FromChild(ObjectReceiveStream[SessionMessage | Exception]):
     """Turns a child's stdout into messages, and what is none into log lines or error answers."""
 
     def __init__(
-        self, server: str, child: ChildProcess, hearing: Hearing, open_requests: OpenRequests, max_result_bytes: int
+        self,
+        server: str,
+        child: ChildProcess,
+        hearing: Hearing,
+        open_requests: OpenRequests,
+        *,
+        max_result_bytes: int,
+        secrets: Secrets,
     ) -> None:
         self._server = server
         self._stdout = child.stdout
         self._hearing = hearing
         self._open_requests = open_requests
         self._max_result_bytes = max_result_bytes
+        self._secrets = secrets
         self._splitter = LineSplitter(most_read_bytes(max_result_bytes))
         self._messages: deque[SessionMessage | Exception] = deque()
         self._is_over = False
@@ -149,9 +168,9 @@ class _FromChild(ObjectReceiveStream[SessionMessage | Exception]):
     def _ignore(self, line: Line) -> None:
         self._ignored += 1
         if self._ignored <= _IGNORED_LINES_LOGGED or self._ignored % 1000 == 0:
-            log.warning(
-                "server_stdout_ignored", server=self._server, line=printable(line.head), ignored_so_far=self._ignored
-            )
+            shown = printable(self._secrets.hidden_in(line.head))
+            log.warning("server_stdout_ignored", server=self._server, line=shown, ignored_so_far=self._ignored)
+            tell(self._server, Aside.STDOUT, [shown])
 
 
 class _ToChild(ObjectSendStream[SessionMessage]):
@@ -202,13 +221,19 @@ async def _close_after_exit(child: ChildProcess, read: _FromChild) -> None:
     read.close()
 
 
-async def _log_stderr(server: str, child: ChildProcess) -> None:
+async def _take_stderr(server: str, child: ChildProcess, secrets: Secrets) -> None:
     splitter = LineSplitter(_STDERR_LINE_BYTES)
     while chunk := await child.stderr.read(_READ_BYTES):
-        for line in splitter.feed(chunk):
-            log.info("server_stderr", server=server, line=printable(line.head))
-    for line in splitter.rest():
-        log.info("server_stderr", server=server, line=printable(line.head))
+        _note_stderr(server, splitter.feed(chunk), secrets)
+    _note_stderr(server, splitter.rest(), secrets)
+
+
+def _note_stderr(server: str, lines: list[Line], secrets: Secrets) -> None:
+    shown = [printable(secrets.hidden_in(line.head)) for line in lines]
+    for line in shown:
+        log.info("server_stderr", server=server, line=line)
+    if shown:
+        tell(server, Aside.STDERR, shown)
 
 
 def _error(request_id: RequestId, message: str) -> SessionMessage:

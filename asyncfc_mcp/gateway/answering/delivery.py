@@ -28,6 +28,8 @@ SAME_STEP_S = 0.1
 QUIET_S = 0.005
 """A token leaves when no further call of the scope has come for so long. Calls of one message come 0.6 to 2.1 ms
 apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
+STORED_AFTER_S = 0.003
+"""A future whose call runs is stored once it was quiet for so long, so that the writing takes up the rest."""
 LONGEST_HOLD_S = 0.25
 """Only a burst that goes on and on is cut here: 64 calls sent at once take 40 ms to come in (docs/decisions)."""
 IDLE_S = 60.0
@@ -57,8 +59,8 @@ class ScopeTimes:
     pace: Pace = field(default_factory=Pace)
     finished: dict[str, Future] = field(default_factory=dict[str, Future])
     """Settled after their token had left, not attached yet and not told."""
-    holds: list[anyio.CancelScope] = field(default_factory=list[anyio.CancelScope])
-    """Calls whose tokens are kept back until the scope is quiet."""
+    holds: dict[float, list[anyio.CancelScope]] = field(default_factory=dict[float, list[anyio.CancelScope]])
+    """Calls whose tokens are kept back until the scope is quiet, by how long it has to be."""
     attached: list[Future] = field(default_factory=list[Future])
     """Attached to results that have been sent; told as soon as the client comes back."""
 
@@ -76,12 +78,14 @@ class Delivery:
 
     def __init__(self, runner: Runner, *, piggyback: Piggyback) -> None:
         self._runner = runner
-        self._piggyback = piggyback
+        self.piggyback: Piggyback = piggyback
         self._scopes: dict[str, ScopeTimes] = {}
         self._crowded_at = MOST_SCOPES
         """How many scopes there have to be for them to be looked through."""
         self._expected: deque[float] = deque()
         """When each call was read that has not arrived yet."""
+        self.attached = 0
+        """Futures whose end went with the answer to a later call."""
         runner.listen(self._on_move)
 
     # Requests come and go
@@ -173,8 +177,8 @@ class Delivery:
             return wait_s  # the calls of strangers make no step
         return max(0.0, scope.step_started_at + wait_s - time.monotonic())
 
-    async def hold(self, future: Future) -> None:
-        """Keep a token back until the scope is quiet, so that calls sent side by side are seen to be.
+    async def hold(self, future: Future, quiet_s: float = QUIET_S) -> None:
+        """Keep a token back until the scope has been quiet so long, so that calls sent side by side are seen to be.
 
         A call without labels orders nothing, so its token need not wait; one that has settled leaves none.
         """
@@ -182,30 +186,30 @@ class Delivery:
             return
         scope = self._scope(future.caller)
         ends_at = time.monotonic() + LONGEST_HOLD_S
-        rest_s = self._unquiet_s(scope, ends_at)
+        rest_s = self._unquiet_s(scope, ends_at, quiet_s)
         if rest_s <= 0:
             return
         with anyio.CancelScope() as hold:
-            if not scope.holds:
-                asyncio.get_running_loop().call_later(rest_s, self._let_go_when_quiet, scope, ends_at)
-            scope.holds.append(hold)
+            if quiet_s not in scope.holds:
+                scope.holds[quiet_s] = []
+                asyncio.get_running_loop().call_later(rest_s, self._let_go_when_quiet, scope, ends_at, quiet_s)
+            scope.holds[quiet_s].append(hold)
             await future.settled.wait()
 
-    def _let_go_when_quiet(self, scope: ScopeTimes, ends_at: float) -> None:
+    def _let_go_when_quiet(self, scope: ScopeTimes, ends_at: float, quiet_s: float) -> None:
         """End all holds of a scope together: one timer for the whole burst, however many calls it has."""
-        rest_s = self._unquiet_s(scope, ends_at)
+        rest_s = self._unquiet_s(scope, ends_at, quiet_s)
         if rest_s > 0:
-            asyncio.get_running_loop().call_later(rest_s, self._let_go_when_quiet, scope, ends_at)
+            asyncio.get_running_loop().call_later(rest_s, self._let_go_when_quiet, scope, ends_at, quiet_s)
             return
-        holds, scope.holds = scope.holds, []
-        for hold in holds:
+        for hold in scope.holds.pop(quiet_s):
             hold.cancel()
 
-    def _unquiet_s(self, scope: ScopeTimes, ends_at: float) -> float:
+    def _unquiet_s(self, scope: ScopeTimes, ends_at: float, quiet_s: float) -> float:
         """How long a token must still be kept back, as far as can be known now."""
         now = time.monotonic()
         quiet_since = now if self._is_expecting(now) else scope.last_arrival_at
-        return min(quiet_since + QUIET_S, ends_at) - now
+        return min(quiet_since + quiet_s, ends_at) - now
 
     def _is_expecting(self, now: float) -> bool:
         """Whether a call has been read that is still on its way here; one that never comes was refused before us."""
@@ -222,7 +226,7 @@ class Delivery:
 
         `named`: the identities of the futures that the request names; the only ones where nothing tells callers apart.
         """
-        if self._piggyback == "off":
+        if self.piggyback == "off":
             return None
         scope = self._scope(caller)
         left_out = {future.call.future for future in leave_out}
@@ -237,7 +241,7 @@ class Delivery:
         if not finished:
             return None
         nonce = secrets.token_hex(4)
-        parts = _Parts(nonce, min(MOST_CHARACTERS_ATTACHED, room_characters), with_values=self._piggyback == "values")
+        parts = _Parts(nonce, min(MOST_CHARACTERS_ATTACHED, room_characters), with_values=self.piggyback == "values")
         parts.add_all(finished)
         for future in parts.included:
             del scope.finished[future.call.future]
@@ -247,6 +251,7 @@ class Delivery:
                 self.tell(future)
         if not parts.blocks:
             return None
+        self.attached += len(parts.included)
         opened, closed = text_block(wording.fence_open(nonce)), text_block(wording.fence_close(nonce))
         return Attachments((opened, *parts.blocks, closed), tuple(parts.included))
 

@@ -35,8 +35,10 @@ class Explanations:
         match future.record.state:
             case FutureState.RUNNING:
                 server = future.policy.server
-                status = self._pool.connection(server).status
-                return "" if status.state is ConnectionState.READY else wording.for_its_server(server, status)
+                status = self._pool.status(server, was_sent=self._runner.has_sent(future))
+                if status is None or status.state is ConnectionState.READY:
+                    return ""
+                return wording.for_its_server(server, status)
             case FutureState.INPUT_REQUIRED:
                 return wording.for_the_user([question.in_words for question in self._questions.open(future)])
             case _:

@@ -13,6 +13,7 @@ from asyncfc_mcp.core.events import Forgotten
 from asyncfc_mcp.gateway.answering.delivery import Delivery
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.keeping.keeper import Keeper
+from asyncfc_mcp.gateway.keeping.lifetimes import Lifetimes
 from asyncfc_mcp.gateway.keeping.values import MOST_SETTLED, Values
 from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
@@ -34,7 +35,7 @@ class Forgetter:
     """Keeps the table and the store from growing.
 
     Args:
-        ttl_s: how long a settled future can be asked for.
+        lifetimes: how long settled futures can be asked for.
         adopt: takes up the calls of gateways that have ended meanwhile.
     """
 
@@ -47,7 +48,7 @@ class Forgetter:
         keeper: Keeper,
         values: Values,
         store: FutureStore,
-        ttl_s: float,
+        lifetimes: Lifetimes,
         adopt: Callable[[], Awaitable[None]],
     ) -> None:
         self._runner = runner
@@ -56,7 +57,7 @@ class Forgetter:
         self._keeper = keeper
         self._values = values
         self._store = store
-        self._ttl_s = ttl_s
+        self._lifetimes = lifetimes
         self._adopt = adopt
 
     @property
@@ -83,7 +84,7 @@ class Forgetter:
     async def run(self) -> None:
         """Look for what can be forgotten, until cancelled."""
         while True:
-            with anyio.move_on_after(min(SWEEP_S, self._ttl_s)):
+            with anyio.move_on_after(min(SWEEP_S, self._lifetimes.now_s)):
                 await self._catch_up()
             try:
                 await self.sweep()
@@ -126,7 +127,7 @@ class Forgetter:
             if number % LOOKED_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
             is_known = self._table.holds(future.call.future)
-            if is_known and future.has_expired(now - self._ttl_s, now - SHOWN_S):
+            if is_known and future.has_expired(self._ends_before(future, now), now - SHOWN_S):
                 self._forget(future)
                 going.append(future)
         for future in self._values.too_many:
@@ -140,8 +141,13 @@ class Forgetter:
 
     def _pinned_beyond_their_time(self, now: float) -> list[Future]:
         """Those that the store is about to delete, and that pending calls refer to."""
-        ends_before = now - self._ttl_s + 2 * SWEEP_S
-        return [one for one in self._table if one.is_spilled and one.record.pins and _settled_before(one, ends_before)]
+        pinned = (one for one in self._table if one.is_spilled and one.record.pins)
+        return [one for one in pinned if _settled_before(one, self._ends_before(one, now) + 2 * SWEEP_S)]
+
+    def _ends_before(self, future: Future, now: float) -> float:
+        """When it has to have settled for its time to be over."""
+        settled_at = future.record.settled_at
+        return now - self._lifetimes.of(now if settled_at is None else settled_at)
 
     def _too_many(self) -> list[Future]:
         """The oldest futures whose end the client has seen, as many as have to go for the rest to fit."""

@@ -14,7 +14,7 @@ import anyio
 from asyncfc_mcp.core.events import Answered, CancelRequested
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.answering.delivery import Delivery
+from asyncfc_mcp.gateway.answering.delivery import STORED_AFTER_S, Delivery
 from asyncfc_mcp.gateway.answering.explaining import Explanations
 from asyncfc_mcp.gateway.answering.forgetting import Forgetter
 from asyncfc_mcp.gateway.caller import Caller
@@ -73,6 +73,10 @@ class Turns:
         self._explanations = explanations
         self._forgetter = forgetter
         self._values = values
+        self.tokens = 0
+        """Calls that were answered with a token."""
+        self.inline_answers = 0
+        """Calls that were answered with how they settled."""
 
     async def take(
         self,
@@ -117,8 +121,8 @@ class Turns:
             return Turn(future, questions)
         await self._load(future)
         if future.record.state is FutureState.RUNNING:
-            # what settles meanwhile leaves no token, so there is nothing to store
-            await self._delivery.hold(future)
+            # what settles by then leaves no token, so there is nothing to store
+            await self._delivery.hold(future, STORED_AFTER_S)
         if not future.record.is_settled:
             # the store takes up a part of the time for which the token is held back anyway
             await self._keeper.let_out(future, partial(self._delivery.hold, future))
@@ -137,6 +141,8 @@ class Turns:
     def _answer(self, caller: Caller, future: Future) -> None:
         """The answer goes out now: with the value, which the client is told so, or with the token."""
         is_settled = future.record.is_settled
+        self.inline_answers += is_settled
+        self.tokens += not is_settled
         if not self._runner.knows(future):
             return  # a call that came again, of a future that was forgotten while its value was fetched
         # whoever writes next among strangers has not been told of this token, and must not learn of its failure

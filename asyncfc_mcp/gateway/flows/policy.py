@@ -127,6 +127,11 @@ class Flows:
         """By scope (or the identity of a future), origin and target."""
         self._changed = anyio.Event()
 
+    def take_up(self, rules: Sequence[FlowRule], audit: AuditLog | None) -> None:
+        """Go by other rules from now on, also for values that have not crossed yet; what users allowed stays so."""
+        self._rules = tuple(rules)
+        self._audit = audit
+
     def decision(self, origin: str, target: str) -> FlowPolicy:
         """What the rules say of values of one server in arguments of another."""
         if origin == target:

@@ -82,6 +82,14 @@ class Entrance:
         self._waiting = 0
         runner.listen(self._note_move)
 
+    def take_up(self, *, max_unsettled: int, max_unsettled_total: int) -> None:
+        """Have other limits hold from now on; who waits and fits now comes in."""
+        self._most = max_unsettled
+        self._most_in_all = max_unsettled_total
+        for scope in self._queues:
+            self._line_up(scope)
+        self._let_in()
+
     def check_memory(self) -> None:
         """See that there is room for one more value.
 

@@ -98,7 +98,7 @@ class Submission:
         self._entrance = entrance
         self._recalling = recalling
         self._flows = flows
-        self._max_chain = max_chain
+        self.max_chain = max_chain
         self._arrival = Signal()
         self._early_calls: dict[str, list[EarlyCall]] = {}
         """By scope, those that wait for names; in order of arrival."""
@@ -160,9 +160,9 @@ class Submission:
 
     def _check_chain(self, request: Request) -> None:
         needs = {need.call.future for need in request.needs.values()}
-        if self._runner.scheduler.number_after(needs, self._max_chain) > self._max_chain:
+        if self._runner.scheduler.number_after(needs, self.max_chain) > self.max_chain:
             last = max(request.needs.values(), key=lambda need: 0 if need.record.is_settled else need.record.number)
-            raise ChainTooLong(self._max_chain, last.token)
+            raise ChainTooLong(self.max_chain, last.token)
 
     async def wait_for_name(self, caller: Caller, token: str) -> None:
         """Wait until a call of the caller bears that name; bounded by whoever asks."""

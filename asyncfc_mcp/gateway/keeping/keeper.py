@@ -20,6 +20,7 @@ from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.keeping.kept_call import write_call
+from asyncfc_mcp.gateway.keeping.lifetimes import Lifetimes
 from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.store.base import FutureStore, StoredFuture, StoreFault
 from asyncfc_mcp.store.faults import LimitReached
@@ -67,14 +68,14 @@ class Keeper:
 
     Args:
         store: where they go.
-        ttl_s: how long a settled one can be asked for.
+        lifetimes: how long settled ones can be asked for.
         fingerprints: of the servers' entries, by key.
     """
 
-    def __init__(self, store: FutureStore, ttl_s: float, fingerprints: Mapping[str, str]) -> None:
+    def __init__(self, store: FutureStore, lifetimes: Lifetimes, fingerprints: Mapping[str, str]) -> None:
         self._store = store
-        self._ttl_s = ttl_s
-        self._fingerprints = fingerprints
+        self._lifetimes = lifetimes
+        self.fingerprints = fingerprints
         self._unwritten: dict[str, Future] = {}
         """Settled futures that the store could not take."""
         self._told: deque[str] = deque(maxlen=MOST_TOLD)
@@ -215,9 +216,10 @@ class Keeper:
 
     def _row(self, future: Future) -> StoredFuture:
         record = future.record
-        settled_at = None
+        settled_at = expires_at = None
         if record.settled_at is not None:  # on the monotonic clock, which says nothing to another process
             settled_at = time.time() - (time.monotonic() - record.settled_at)
+            expires_at = settled_at + self._lifetimes.of(record.settled_at)
         return StoredFuture(
             future=future.call.future,
             token=future.token,
@@ -229,7 +231,7 @@ class Keeper:
             state=record.state,
             created_at=future.created_at,
             settled_at=settled_at,
-            expires_at=settled_at + self._ttl_s if settled_at is not None else None,
+            expires_at=expires_at,
             failure=record.failure,
             result=future.outcome.result if future.outcome is not None else None,
             late=future.late.result if future.late is not None else None,
@@ -244,7 +246,7 @@ class Keeper:
         """What another process needs; nothing where there will be none."""
         if not self._store.outlives:
             return None
-        return write_call(future, self._fingerprints.get(future.policy.server, ""))
+        return write_call(future, self.fingerprints.get(future.policy.server, ""))
 
 
 def _has_started(future: Future) -> bool:

@@ -54,7 +54,7 @@ class Values:
     def __init__(self, table: FutureTable, store: FutureStore, *, most_bytes: float, can_spill: bool) -> None:
         self._table = table
         self._store = store
-        self._most_bytes = most_bytes
+        self.most_bytes = most_bytes
         self.can_spill = can_spill
         """Whether values leave memory for the store, and not for good."""
         self._sizes: dict[str, int] = {}
@@ -75,7 +75,7 @@ class Values:
     @property
     def excess_bytes(self) -> float:
         """How much more that is than it may be."""
-        return self._total - self._most_bytes
+        return self._total - self.most_bytes
 
     # Coming and going
 
@@ -113,10 +113,10 @@ class Values:
             self._spill()
 
     def _spill(self) -> None:
-        if self._total <= self._most_bytes:
+        if self._total <= self.most_bytes:
             return
         for identity, future in list(self._large.items()):
-            if self._total <= self._most_bytes:
+            if self._total <= self.most_bytes:
                 return
             if identity not in self._wanted:
                 del self._large[identity]

@@ -21,6 +21,7 @@ from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.downstream.pool import Pool
 from asyncfc_mcp.gateway.future import NOTHING_ASKED, Future, Request
 from asyncfc_mcp.gateway.keeping.kept_call import KeptCall, Work, fingerprint, read_call
+from asyncfc_mcp.gateway.keeping.lifetimes import Lifetimes
 from asyncfc_mcp.gateway.restart.recalling import Recalling
 from asyncfc_mcp.gateway.running.runner import Runner
 from asyncfc_mcp.gateway.table import FutureTable
@@ -59,7 +60,7 @@ class Recovery:
         store: has the rows of the others.
         recalling: finds the values that the calls refer to.
         servers: the entries of the configuration.
-        ttl_s: how long a settled future can be asked for.
+        lifetimes: how long settled futures can be asked for.
     """
 
     def __init__(
@@ -71,18 +72,22 @@ class Recovery:
         recalling: Recalling,
         *,
         servers: Sequence[ServerEntry],
-        ttl_s: float,
+        lifetimes: Lifetimes,
     ) -> None:
         self._runner = runner
         self._table = table
         self._pool = pool
         self._store = store
         self._recalling = recalling
-        self._entries = {entry.key: entry for entry in servers}
-        self._ttl_s = ttl_s
+        self._lifetimes = lifetimes
+        self.know(servers)
         self._adopting = anyio.Lock()
         self._handed_over: list[StoredFuture] = []
         """Ours by now, and not entered yet: the store may fail between the two."""
+
+    def know(self, servers: Sequence[ServerEntry]) -> None:
+        """Go by these entries of the configuration from now on."""
+        self._entries = {entry.key: entry for entry in servers}
 
     async def adopt(self) -> None:
         """Take up all calls whose gateway has ended.
@@ -217,7 +222,7 @@ class Recovery:
         had_started = row.state is not FutureState.PENDING
         failure = _unknown(row.server) if had_started else _not_started("and what was asked for was not stored")
         now = time.time()
-        ended = {"settled_at": now, "expires_at": now + self._ttl_s, "owner": "", "call": None}
+        ended = {"settled_at": now, "expires_at": now + self._lifetimes.now_s, "owner": "", "call": None}
         return replace(row, state=FutureState.FAILED, failure=failure, **ended)
 
 

@@ -19,6 +19,7 @@ from asyncfc_mcp.core.future import SETTLED, Failure, FailureReason, Move
 from asyncfc_mcp.core.reference import ArgumentFault
 from asyncfc_mcp.core.scheduler import Scheduler
 from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.outcome import (
     DownstreamLost,
     DownstreamUnavailable,
@@ -28,7 +29,7 @@ from asyncfc_mcp.downstream.outcome import (
     RpcError,
 )
 from asyncfc_mcp.downstream.pins import ToolHeld
-from asyncfc_mcp.downstream.pool import Pool
+from asyncfc_mcp.downstream.pool import Pool, UnknownServer
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.arguments.preparation import Preparation
 from asyncfc_mcp.gateway.caller import Caller
@@ -40,12 +41,14 @@ from asyncfc_mcp.gateway.keeping.values import Values
 from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.gateway.running.attempts import call_repeatedly
 from asyncfc_mcp.gateway.running.late import LateAnswers
+from asyncfc_mcp.gateway.running.tracing import trace_of
 from asyncfc_mcp.gateway.table import FutureTable
 from asyncfc_mcp.store.base import StoreFault
 
 _LONGEST_MESSAGE = 2_000
 
 MoveListener = Callable[[Move, Future], None]
+ArrivalListener = Callable[[Future], None]
 ToolOf = Callable[[Future], Awaitable[CatalogTool | Failure]]
 AskUser = Callable[[Sequence[Future], Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -79,6 +82,7 @@ class Runner:
         self._sent: set[str] = set()
         """Calls whose server may be at work on them."""
         self._listeners: list[MoveListener] = []
+        self._arrival_listeners: list[ArrivalListener] = []
         self._events: deque[Event] = deque()
         self._is_handling = False
         self._tasks: TaskGroup | None = None
@@ -92,9 +96,17 @@ class Runner:
         """Have every move reported; a listener must neither await nor raise."""
         self._listeners.append(listener)
 
+    def greet(self, listener: ArrivalListener) -> None:
+        """Have every call reported as it is taken in, before its first move; a listener must not await."""
+        self._arrival_listeners.append(listener)
+
     def knows(self, future: Future) -> bool:
         """Whether the scheduler still holds the future."""
         return future.call.future in self.scheduler.records
+
+    def has_sent(self, future: Future) -> bool:
+        """Whether its server may be at work on it."""
+        return future.call.future in self._sent
 
     def waited_for(self, caller: Caller, futures: Sequence[Future], asking: Collection[Future]) -> set[str]:
         """The identities of these futures, and of those that they need or the caller may know to be in their way.
@@ -138,13 +150,20 @@ class Runner:
                 event = self._events.popleft()
                 commands = self.scheduler.handle(event)
                 if isinstance(event, Submitted | Recalled):
-                    self._table.by_identity(event.call.future).record = self.scheduler.record(event.call.future)
+                    self._take_in(event)
                 elif isinstance(event, Told):
                     self._keeper.note_told(self._table.by_identity(event.future))
                 for command in commands:
                     self._carry_out(command)
         finally:
             self._is_handling = False
+
+    def _take_in(self, event: Submitted | Recalled) -> None:
+        future = self._table.by_identity(event.call.future)
+        future.record = self.scheduler.record(event.call.future)
+        if isinstance(event, Submitted):
+            future.trace = trace_of(future, self._table)
+            self._report_arrival(future)
 
     def _carry_out(self, command: Command) -> None:
         future = self._table.by_identity(command.future)
@@ -160,6 +179,13 @@ class Runner:
             case Move():
                 self._report(command, future)
 
+    def _report_arrival(self, future: Future) -> None:
+        for listener in self._arrival_listeners:
+            try:
+                listener(future)
+            except Exception:  # one that breaks must not keep the call from being carried out
+                log.exception("listener_failed", token=nameable(future))
+
     def _report(self, move: Move, future: Future) -> None:
         self._log.debug("future_moved", token=nameable(future), from_state=move.from_state, to_state=move.to_state)
         for listener in self._listeners:
@@ -167,6 +193,7 @@ class Runner:
                 listener(move, future)
             except Exception:  # one that breaks must not keep the other commands of this step from being carried out
                 log.exception("listener_failed", token=nameable(future))
+        future.trace.note(move, future.record)
         if move.to_state in SETTLED:
             future.request = NOTHING_ASKED
             future.settled.set()
@@ -184,6 +211,7 @@ class Runner:
     # One call
 
     async def _run_call(self, future: Future) -> None:
+        future.trace.enter()  # else it would run in the context of whatever has set it free
         identity = future.call.future
         clock = asyncio.get_running_loop().call_later(future.policy.timeout_s, self._time_out, future)
         failure: Failure | None = None
@@ -253,8 +281,7 @@ class Runner:
         return cast("Mapping[str, Any]", answer) if isinstance(answer, Mapping) else {}
 
     async def _call_downstream(self, future: Future, arguments: dict[str, object] | None) -> Outcome:
-        claims = future.caller.claims
-        connection = self._pool.connection(future.policy.server, claims)
+        server, claims = future.policy.server, future.caller.claims
 
         async def note_progress(progress: float, total: float | None, message: str | None) -> None:
             await self._note_progress(future, Progress(progress, total, message))
@@ -264,7 +291,7 @@ class Runner:
             self._pool.catalog.check(future.tool)
             self._sent.add(future.call.future)
 
-        async def call() -> Outcome:
+        async def call_over(connection: Connection) -> Outcome:
             return await connection.call_tool(
                 future.policy.tool,
                 arguments,
@@ -279,9 +306,18 @@ class Runner:
                 check=admit,
             )
 
+        async def call() -> Outcome:
+            while True:
+                connection = self._pool.connection(server, claims)
+                try:
+                    return await call_over(connection)
+                except DownstreamUnavailable:  # it was not sent
+                    if self._pool.connection(server, claims) is connection:
+                        raise
+
         def may_repeat() -> bool:
             is_wanted = not future.cancel_requested.is_set()
-            return is_wanted and future.policy.may_repeat and not connection.status.fails_fast
+            return is_wanted and future.policy.may_repeat and not self._pool.connection(server).status.fails_fast
 
         return await call_repeatedly(call, may_repeat)
 
@@ -330,6 +366,7 @@ _REASONS: Mapping[type[GatewayError], FailureReason] = {
     FlowDenied: FailureReason.FLOW_DENIED,
     ToolHeld: FailureReason.NOT_STARTED,
     NotSent: FailureReason.NOT_STARTED,
+    UnknownServer: FailureReason.NOT_STARTED,  # it was taken out of the configuration
     StoreFault: FailureReason.NOT_STARTED,  # a value that it needs cannot be had, or not yet
     DownstreamLost: FailureReason.OUTCOME_UNKNOWN,
     RpcError: FailureReason.RPC_ERROR,

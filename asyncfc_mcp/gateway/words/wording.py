@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from asyncfc_mcp.config.differences import FileStanding
 from asyncfc_mcp.core.future import Failure, FutureState
 from asyncfc_mcp.core.record import Blocker
 from asyncfc_mcp.downstream.pins import ChangedTool
@@ -178,6 +179,20 @@ def tools_changed(changed: Sequence[ChangedTool]) -> str:
         f"Changed since first used: {listed}{more}. The user can look at it with `asyncfc-mcp tools list` and accept "
         "it with `asyncfc-mcp tools accept SERVER`."
     )
+
+
+def file_stands_apart(standing: FileStanding) -> list[str]:
+    """Lines on what the configuration file says and does not count; why it was refused may name what is private."""
+    lines: list[str] = []
+    if standing.refusal is not None:
+        lines.append(
+            "The gateway's configuration file has changed and cannot be used, so what it said before still counts; the "
+            "gateway's log says what is wrong."
+        )
+    if standing.needs_restart:
+        names = ", ".join(standing.needs_restart)
+        lines.append(f"Changed in the gateway's configuration file, to count after a restart: {names}.")
+    return lines
 
 
 OLDER_FUTURES = (

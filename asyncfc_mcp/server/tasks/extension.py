@@ -57,7 +57,7 @@ class Tasks:
         self._gateway = gateway
         self._mode = settings.tasks
         self._doorway = doorway
-        self._shapes = TaskShapes(gateway, settings.ttl_s)
+        self._shapes = TaskShapes(gateway)
         self._streams = TaskStreams(gateway, doorway, self._shapes)
 
     def register(self, server: Server[Any]) -> None:

@@ -27,12 +27,10 @@ class TaskShapes:
 
     Args:
         gateway: has the futures.
-        ttl_s: how long a future can be read after it has settled.
     """
 
-    def __init__(self, gateway: Gateway, ttl_s: float) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._ttl_s = ttl_s
         self._moved_at: dict[str, float] = {}
         """When each unsettled future last moved, on the monotonic clock."""
         self._given: dict[str, str] = {}
@@ -118,7 +116,7 @@ class TaskShapes:
             "createdAt": _as_iso_8601(future.created_at),
             "lastUpdatedAt": _as_iso_8601(future.created_at + moved_at - record.arrived_at),
             # it counts from creation, but a value is kept for so long after it came: until then, what is sure by now
-            "ttlMs": int((age_s + self._ttl_s) * 1000),
+            "ttlMs": int((age_s + self._gateway.lifetimes.of(seen_at)) * 1000),
             "pollIntervalMs": int(min(max(SHORTEST_POLL_S, age_s * POLLS_OF_ITS_AGE), LONGEST_POLL_S) * 1000),
         }
 

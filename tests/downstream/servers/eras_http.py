@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import uvicorn
 from eras import Server
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 ERAS = sys.argv[1]
@@ -40,6 +41,10 @@ async def endless() -> AsyncIterator[bytes]:
         await asyncio.sleep(0)  # nothing else would let it hear that nobody listens any more
 
 
+async def events(answer: dict[str, Any] | None) -> AsyncIterator[str]:
+    yield f"event: message\ndata: {json.dumps(answer)}\n\n"
+
+
 async def act_slowly(tool: str, arguments: dict[str, Any]) -> None:
     if tool == "slow":
         await asyncio.sleep(arguments["seconds"])
@@ -59,6 +64,8 @@ async def post(request: Request) -> Response:
     server = servers.setdefault(session or "", Server(ERAS, lambda _: None))
     server.seen = everything
     message["x-headers"] = {key: value for key, value in request.headers.items() if key.startswith("mcp-")}
+    message["x-header-names"] = sorted(request.headers.keys())
+    message["x-cookies"] = request.cookies
     if message.get("method") == "tools/call":
         if params["name"] == "break_off":
             return StreamingResponse(half(), headers={"content-length": "100"}, media_type="application/json")
@@ -67,7 +74,17 @@ async def post(request: Request) -> Response:
         await act_slowly(params["name"], params.get("arguments") or {})
     answer = server.take(message)
     headers = {"mcp-session-id": session} if session else {}
+    if params.get("name") == "as_events":
+        return StreamingResponse(events(answer), headers=headers, media_type="text/event-stream")
+    if params.get("name") == "set_cookie":
+        headers["set-cookie"] = "place=here"
+    if params.get("name") == "for_another":
+        answer = {**(answer or {}), "id": "no request of yours"}
     return JSONResponse(answer, headers=headers) if answer else Response(status_code=202, headers=headers)
+
+
+async def moved(_: Request) -> Response:
+    return RedirectResponse("/mcp", 307)
 
 
 async def delete(_: Request) -> Response:
@@ -76,5 +93,11 @@ async def delete(_: Request) -> Response:
 
 
 if __name__ == "__main__":
-    app = Starlette(routes=[Route("/mcp", post, methods=["POST"]), Route("/mcp", delete, methods=["DELETE"])])
+    app = Starlette(
+        routes=[
+            Route("/mcp", post, methods=["POST"]),
+            Route("/mcp", delete, methods=["DELETE"]),
+            Route("/moved", moved, methods=["POST"]),
+        ]
+    )
     Announced(uvicorn.Config(app, port=int(sys.argv[2]), log_level="critical", ws="none", lifespan="off")).run()

@@ -1,0 +1,33 @@
+"""Which configuration file a command reads when none was named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from asyncfc_mcp.clients.places import gateway_file
+from asyncfc_mcp.errors import GatewayError
+
+
+class NoFileChosen(GatewayError):
+    """No configuration was named, and the user has none of their own yet."""
+
+    def __init__(self, default: Path) -> None:
+        super().__init__(
+            f"no --config was given, and {default} does not exist: make it with `asyncfc-mcp init`, or name a file"
+        )
+        self.default = default
+
+
+def chosen_file(config: Path | None) -> Path:
+    """The file that was named, else the user's own.
+
+    Raises:
+        NoFileChosen: there is neither.
+    """
+    if config is not None:
+        return config
+    default = gateway_file(os.environ)
+    if not default.is_file():
+        raise NoFileChosen(default)
+    return default

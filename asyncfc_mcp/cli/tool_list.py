@@ -1,0 +1,96 @@
+"""`asyncfc-mcp tools`: every tool, and how its calls are treated."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from asyncfc_mcp.cli.files import chosen_file
+from asyncfc_mcp.cli.tables import harmless, print_table
+from asyncfc_mcp.config.load import load_file
+from asyncfc_mcp.config.models import GatewayConfig
+from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.inspection.reading import NoSuchServer
+from asyncfc_mcp.inspection.servers import ListedServer, listed
+from asyncfc_mcp.telemetry.logs import configure_logs
+
+_HEAD = ("TOOL", "SERVER", "MODE", "INLINE WAIT", "READS", "WRITES", "LABELS FROM")
+_ROOT = "everything"
+"""In place of the empty label, which is the root of all."""
+
+
+def run_tools(config: Path | None, server: str | None, *, as_json: bool) -> None:
+    """Print the tools; exit code 1 when a server did not come up, 2 without a file that can be used."""
+    configure_logs("critical")  # what matters of it is said below
+    try:
+        file = chosen_file(config)
+        servers = anyio.run(listed, _narrowed(load_file(file, os.environ).config, server))
+    except GatewayError as error:
+        click.echo(f"asyncfc-mcp: {error}", err=True)
+        sys.exit(2)
+    if as_json:
+        click.echo(json.dumps(_document(file, servers), indent=2))
+    else:
+        print_table(_HEAD, [_row(tool) for server in servers for tool in server.tools])
+    down = [server for server in servers if server.ready_s is None]
+    for one in down:
+        why = one.status.message or "it did not answer in time"
+        click.echo(harmless(f"{one.key} is not up: {why}; `asyncfc-mcp doctor --server {one.key}` says more"), err=True)
+    sys.exit(1 if down else 0)
+
+
+def _narrowed(config: GatewayConfig, server: str | None) -> GatewayConfig:
+    if server is None:
+        return config
+    chosen = tuple(entry for entry in config.servers if entry.key == server)
+    if not chosen:
+        raise NoSuchServer(server, [entry.key for entry in config.servers])
+    return config.model_copy(update={"servers": chosen})
+
+
+def _row(tool: CatalogTool) -> tuple[str, ...]:
+    policy = tool.policy
+    wait = policy.inline_wait_s if isinstance(policy.inline_wait_s, str) else f"{policy.inline_wait_s:g} s"
+    if policy.mode != "auto":
+        wait = "-"
+    texts = (tool.name, tool.server, policy.mode, wait, _labels(policy.reads), _labels(policy.writes))
+    return tuple(harmless(text) for text in (*texts, policy.label_source))
+
+
+def _labels(templates: Sequence[str]) -> str:
+    return ", ".join(template or _ROOT for template in templates) or "-"
+
+
+def _document(file: Path, servers: Sequence[ListedServer]) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "servers": [
+            {"server": one.key, "state": "failed" if one.ready_s is None else "ready", "message": one.status.message}
+            for one in servers
+        ],
+        "tools": [_facts(tool) for server in servers for tool in server.tools],
+    }
+
+
+def _facts(tool: CatalogTool) -> dict[str, Any]:
+    policy = tool.policy
+    return {
+        "name": tool.name,
+        "server": tool.server,
+        "own_name": tool.own_name,
+        "mode": policy.mode,
+        "inline_wait_s": policy.inline_wait_s,
+        "timeout_s": policy.timeout_s,
+        "reads": list(policy.reads),
+        "writes": list(policy.writes),
+        "labels_from": policy.label_source.value,
+        "labels_are_declared": policy.labels_are_declared,
+    }
