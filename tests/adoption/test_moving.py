@@ -1,0 +1,411 @@
+"""Servers put behind the gateway and back again: what changes, what does not, and what nobody may lose."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncfc_mcp.adoption.changing import Refused, carry_out
+from asyncfc_mcp.adoption.documents import ChangedMeanwhile, UnreadableDocument, UnwritableDocument
+from asyncfc_mcp.adoption.journal import DamagedJournal
+from asyncfc_mcp.adoption.jsonc import read_jsonc
+from asyncfc_mcp.adoption.planning import UnfitGatewayFile, UnknownChoice
+from asyncfc_mcp.adoption.switching import NothingDone, undo
+from asyncfc_mcp.clients.places import PROJECT_FILE, Platform
+from asyncfc_mcp.config.load import load_file
+from tests.adoption.people import LAUNCH, PLATFORMS, Person, person, stranger
+
+SECRET = "S3CRET"
+not_windows = pytest.mark.skipif(os.name == "nt", reason="rights and links of POSIX")
+
+
+def servers_of(path: Path, key: str = "mcpServers") -> dict[str, Any]:
+    return read_jsonc(path.read_text()).value[key]
+
+
+def cursor_user(home: Path, text: str) -> Person:
+    """Somebody with one file of Cursor."""
+    one = stranger(home)
+    (home / ".cursor").mkdir()
+    (home / ".cursor" / "mcp.json").write_text(text)
+    return one
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_init_and_undo_leave_every_file_as_it_was_byte_for_byte(tmp_path: Path, platform: Platform) -> None:
+    one = person(tmp_path, platform)
+    before = one.files()
+    one.init(rewrites_rules=True)
+    assert one.files() != before
+    assert undo(one.hands) == []
+    assert one.files() == before
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_second_init_has_nothing_to_do(tmp_path: Path, platform: Platform) -> None:
+    one = person(tmp_path, platform)
+    one.init(rewrites_rules=True)
+    files, plan = one.files(), one.init(rewrites_rules=True)
+    assert plan.moves == tuple(move for move in plan.moves if move.file.is_kept_by_client)  # its command was not run
+    assert one.files() == files
+
+
+def test_the_gateway_stands_where_the_servers_stood(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    one.init()
+    gateway = {
+        "command": "/usr/local/bin/asyncfc-mcp",
+        "args": ["serve", "--config", str(one.servers_file)],
+        "env": {"PATH": "/usr/local/bin:/usr/bin"},
+    }
+    assert servers_of(one.applications / "Claude" / "claude_desktop_config.json") == {"asyncfc": gateway}
+    code = servers_of(one.applications / "Code" / "User" / "mcp.json", "servers")
+    assert list(code) == ["perplexity", "github", "asyncfc"]
+    assert code["asyncfc"] == {"type": "stdio", **gateway}
+    codex = tomllib.loads((tmp_path / ".codex" / "config.toml").read_text())
+    del gateway["env"]
+    assert codex["mcp_servers"]["asyncfc"] == {**gateway, "env_vars": ["FIGMA_TOKEN", "LOCAL_TOKEN"]}
+    assert list(codex["mcp_servers"]) == ["old", "asyncfc"]
+
+
+def test_the_gateway_can_run_what_was_moved(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    one.init()
+    loaded = load_file(one.servers_file, {"HOME": "/home/ada"})
+    assert [server.key for server in loaded.config.servers] == [
+        "filesystem",
+        "github",
+        "My-Notes",
+        "fetch",
+        "github-2",
+        "search",
+        "playwright",
+        "context7",
+        "figma",
+        "python-tools",
+        "web",
+        "events",
+        "figma-2",
+        "files",
+    ]
+    assert loaded.warnings == ()
+
+
+def test_the_same_server_of_two_clients_is_one_server(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"type": "stdio", "command": "notes", "env": {}}}}')
+    windsurf = tmp_path / ".codeium" / "windsurf" / "mcp_config.json"
+    windsurf.parent.mkdir(parents=True)
+    windsurf.write_text('{"mcpServers": {"notes": {"command": "notes"}}}')
+    assert [move.key for move in one.init().moves] == ["notes", "notes"]
+    assert list(servers_of(one.servers_file)) == ["notes"]
+
+
+def test_another_server_of_the_same_name_gets_a_number(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    one.servers_file.parent.mkdir()
+    one.servers_file.write_text('{\n  // mine\n  "mcpServers": {\n    "notes": {"command": "other"}\n  }\n}\n')
+    (move,) = one.init().moves
+    assert (move.key, move.prefix) == ("notes-2", "notes-2")
+    assert "// mine" in one.servers_file.read_text()
+    assert servers_of(one.servers_file) == {"notes": {"command": "other"}, "notes-2": {"command": "notes"}}
+
+
+def test_a_server_with_labels_of_ours_is_still_the_same_server(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    one.servers_file.parent.mkdir()
+    one.servers_file.write_text('{"mcpServers": {"notes": {"command": "notes", "asyncfc": {"prefix": "n"}}}}')
+    (move,) = one.init().moves
+    assert (move.key, move.prefix) == ("notes", "n")
+
+
+def test_a_projects_servers_stay_in_the_project(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    one.init()
+    project = one.where.project
+    assert list(servers_of(project / PROJECT_FILE)) == ["memory", "tool", "api", "files"]
+    assert list(servers_of(project / ".mcp.json")) == ["sentry", "asyncfc-project"]
+    config = load_file(project / PROJECT_FILE, {}).config
+    assert str(project) in str(config.servers[-1].transport)
+
+
+@pytest.mark.parametrize(
+    ("choice", "moved"),
+    [
+        ({"clients": ("codex",)}, ["context7", "figma"]),
+        ({"clients": ("codex", "windsurf"), "excepted": ("figma",)}, ["context7", "files"]),
+        ({"servers": ("linear",)}, ["linear"]),
+        ({"servers": ("github",), "clients": ("cursor",)}, ["github"]),
+        ({"clients": ("vscode",), "servers": ("github",)}, ["github"]),
+    ],
+)
+def test_only_what_was_chosen_moves(tmp_path: Path, choice: dict[str, Any], moved: list[str]) -> None:
+    assert [move.name for move in person(tmp_path).plan(**choice).moves] == moved
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"clients": ("emacs",)}, "there is no client 'emacs'; found: claude-desktop, claude-code, cursor"),
+        ({"servers": ("githbu",)}, "there is no server 'githbu'; found: filesystem, github, My Notes"),
+        ({"excepted": ("githbu",)}, "there is no server 'githbu'"),
+    ],
+)
+def test_a_choice_of_what_is_not_there_is_an_error(tmp_path: Path, choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnknownChoice) as refused:
+        person(tmp_path).plan(**choice)
+    assert message in str(refused.value)
+
+
+def test_a_client_without_servers_gets_the_gateway_when_it_is_named(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    codex = tmp_path / ".codex" / "config.toml"
+    codex.parent.mkdir()
+    codex.write_text('model = "gpt-5.1-codex"\n')
+    one.init(clients=("cursor",))
+    assert codex.read_text() == 'model = "gpt-5.1-codex"\n'
+    one.init(clients=("codex",))
+    assert list(tomllib.loads(codex.read_text())["mcp_servers"]) == ["asyncfc"]
+    assert undo(one.hands) == []
+    assert codex.read_text() == 'model = "gpt-5.1-codex"\n'
+
+
+def test_servers_added_later_go_behind_the_gateway_that_is_there(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    before = one.files()
+    one.init()
+    file = tmp_path / ".cursor" / "mcp.json"
+    document = json.loads(file.read_text())
+    document["mcpServers"]["later"] = {"command": "later"}
+    file.write_text(json.dumps(document))
+    one.init()
+    assert list(servers_of(file)) == ["asyncfc"]
+    assert list(servers_of(one.servers_file)) == ["notes", "later"]
+    assert undo(one.hands) == []
+    assert servers_of(file) == {"notes": {"command": "notes"}, "later": {"command": "later"}}
+    assert set(before) < set(one.files())
+
+
+@not_windows
+def test_files_keep_their_rights_and_new_ones_are_private(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    file = tmp_path / ".cursor" / "mcp.json"
+    file.chmod(0o640)
+    one.init()
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert one.servers_file.stat().st_mode & 0o777 == 0o600
+    (backup,) = file.parent.glob("*.asyncfc-backup-*")
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert one.hands.journal.path.stat().st_mode & 0o777 == 0o600
+
+
+@not_windows
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, "{}")
+    file, real = tmp_path / ".cursor" / "mcp.json", tmp_path / "dotfiles" / "cursor.json"
+    real.parent.mkdir()
+    real.write_text('{"mcpServers": {"notes": {"command": "notes"}}}')
+    file.unlink()
+    file.symlink_to(real)
+    one.init()
+    assert file.is_symlink()
+    assert list(servers_of(real)) == ["asyncfc"]
+    assert undo(one.hands) == []
+    assert file.is_symlink()
+    assert list(servers_of(real)) == ["notes"]
+
+
+def test_line_ends_and_the_mark_of_an_editor_are_kept(tmp_path: Path) -> None:
+    one = stranger(tmp_path)
+    file = tmp_path / ".cursor" / "mcp.json"
+    file.parent.mkdir()
+    file.write_bytes(b'\xef\xbb\xbf{\r\n  "mcpServers": {\r\n    "notes": {"command": "notes"}\r\n  }\r\n}')
+    one.init()
+    content = file.read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf{\r\n")
+    assert content.count(b"\n") == content.count(b"\r\n")
+    assert not content.endswith(b"\n")
+
+
+def test_a_file_that_changes_while_init_is_at_work_is_not_written_and_nothing_is_half_done(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    plan = one.plan()
+    file = tmp_path / ".codex" / "config.toml"
+    file.write_text(file.read_text() + "\n# just now\n")
+    before = one.files()
+    with pytest.raises(ChangedMeanwhile) as refused:
+        carry_out(plan, one.hands)
+    assert str(file) in str(refused.value)
+    assert one.files() == before
+    with pytest.raises(NothingDone):
+        undo(one.hands)
+
+
+@not_windows
+@pytest.mark.skipif(os.name != "nt" and os.geteuid() == 0, reason="root may write everything")
+def test_a_folder_that_cannot_be_written_is_an_error_and_nothing_is_half_done(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    before = one.files()
+    (tmp_path / ".codex").chmod(0o500)
+    try:
+        with pytest.raises(UnwritableDocument):
+            one.init()
+    finally:
+        (tmp_path / ".codex").chmod(0o700)
+    assert one.files() == before
+
+
+def test_what_others_changed_since_stays_when_ours_is_taken_back(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    before = one.files()
+    one.init()
+    file = one.applications / "Claude" / "claude_desktop_config.json"
+    file.write_text(
+        file.read_text()
+        .replace('"Alt+Space"', '"Ctrl+K"')
+        .replace('"asyncfc":', '"mine": {"command": "m"},\n    "asyncfc":')
+    )
+    toml = tmp_path / ".codex" / "config.toml"
+    toml.write_text(toml.read_text().replace("gpt-5.1-codex-mini", "other"))
+    assert undo(one.hands) == []
+    assert read_jsonc(file.read_text()).value["globalShortcut"] == "Ctrl+K"
+    assert sorted(servers_of(file)) == ["My Notes", "filesystem", "github", "mine"]
+    assert '"args": ["run", "-i", "--rm", "-e", "GITHUB_PERSONAL_ACCESS_TOKEN"' in file.read_text()
+    expected = tomllib.loads(before[".codex/config.toml"].decode().replace("gpt-5.1-codex-mini", "other"))
+    assert tomllib.loads(toml.read_text()) == expected
+    assert any("as it was before init is kept" in line for line in one.said)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fact"),
+    [
+        ({"asyncfc": {"command": "S3CRET"}}, "asyncfc is not what it was"),
+        ({"filesystem": {"command": "S3CRET"}}, "filesystem has come back with something else"),
+    ],
+)
+def test_what_others_changed_of_ours_is_refused_with_a_difference_and_no_secret(
+    tmp_path: Path, changed: dict[str, Any], fact: str
+) -> None:
+    one = person(tmp_path)
+    one.init()
+    file = one.applications / "Claude" / "claude_desktop_config.json"
+    document = json.loads(file.read_text())
+    document["mcpServers"] |= changed
+    file.write_text(json.dumps(document))
+    (refusal,) = undo(one.hands)
+    assert isinstance(refusal, Refused)
+    assert fact in str(refusal)
+    assert "--- as init left it" in str(refusal) or "come back" in fact
+    assert SECRET not in str(refusal)
+    assert json.loads(file.read_text()) == document
+    assert list(servers_of(tmp_path / ".codeium" / "windsurf" / "mcp_config.json")) == ["figma", "files", "off"]
+    assert one.servers_file.exists()  # the entry that is left still needs it
+
+
+def test_a_refused_undo_can_be_tried_again(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    before = one.files()
+    one.init()
+    file = tmp_path / ".cursor" / "mcp.json"
+    ours = file.read_text()
+    file.write_text(ours.replace("serve", "sever"))
+    assert len(undo(one.hands)) == 1
+    file.write_text(ours)
+    assert undo(one.hands) == []
+    assert one.files() == before
+
+
+def test_labels_written_since_are_not_lost_with_the_gateways_file(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    one.init()
+    labelled = {"mcpServers": {"notes": {"command": "notes", "asyncfc": {"isolated": True}}}}
+    one.servers_file.write_text(json.dumps(labelled))
+    (refusal,) = undo(one.hands)
+    assert "notes is not what it was" in str(refusal)
+    assert json.loads(one.servers_file.read_text()) == labelled
+    assert list(servers_of(tmp_path / ".cursor" / "mcp.json")) == ["notes"]
+
+
+@pytest.mark.parametrize("lost", ["file", "backup"])
+def test_undo_copes_with_what_was_deleted(tmp_path: Path, lost: str) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    one.init()
+    file = tmp_path / ".cursor" / "mcp.json"
+    (backup,) = file.parent.glob("*.asyncfc-backup-*")
+    (file if lost == "file" else backup).unlink()
+    refusals = undo(one.hands)
+    if lost == "file":
+        assert [str(backup) in str(refusal) for refusal in refusals] == [True]
+        assert backup.exists()
+    else:
+        assert refusals == []
+        assert servers_of(file) == {"notes": {"command": "notes"}}
+
+
+def test_an_undo_by_hand_is_noticed(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    before = one.files()
+    one.init()
+    file = tmp_path / ".cursor" / "mcp.json"
+    file.write_bytes(before[".cursor/mcp.json"])
+    assert undo(one.hands) == []
+    assert one.files() == before
+
+
+def test_undo_without_init_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NothingDone):
+        undo(stranger(tmp_path).hands)
+
+
+def test_a_damaged_journal_says_where_the_copies_are(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    one.init()
+    one.hands.journal.path.write_text("{")
+    with pytest.raises(DamagedJournal, match=r"asyncfc-backup"):
+        undo(one.hands)
+
+
+def test_a_gateway_file_that_cannot_be_read_stops_init(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    one.servers_file.parent.mkdir()
+    for text, error in (("{", UnreadableDocument), ('{"servers": {}}', UnfitGatewayFile)):
+        one.servers_file.write_text(text)
+        with pytest.raises(error, match=r"servers\.json"):
+            one.plan()
+
+
+def test_a_broken_gateway_file_of_a_project_is_in_nobody_elses_way(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    (one.where.project / PROJECT_FILE).write_text("{")
+    assert [move.name for move in one.init(clients=("codex",)).moves] == ["context7", "figma"]
+
+
+def test_no_secret_is_ever_said(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    one.init(rewrites_rules=True)
+    undo(one.hands)
+    assert SECRET not in "\n".join(one.said)
+
+
+def test_nothing_is_written_outside_the_files_that_init_names(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    before = one.files()
+    plan = one.init(rewrites_rules=True)
+    changed = {path for path, content in one.files().items() if before.get(path) != content}
+    named = {str(file.path.relative_to(tmp_path)) for file in plan.files}
+    assert {path.split(".asyncfc-backup-")[0] for path in changed} == named
+
+
+def test_an_entry_written_in_another_way_stays_and_says_so(tmp_path: Path) -> None:
+    one = stranger(tmp_path)
+    file = tmp_path / ".codex" / "config.toml"
+    file.parent.mkdir()
+    file.write_text('mcp_servers.a.command = "x"\n\n[mcp_servers.b]\ncommand = "y"\n')
+    found = one.found_of("codex")
+    assert found.wants_hands
+    assert [move.name for move in one.plan().moves] == ["b"]
+    assert LAUNCH.command in str(one.plan().files)
