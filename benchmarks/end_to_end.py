@@ -27,6 +27,8 @@ from benchmarks.replay.cells import cells_of, overview
 from benchmarks.replay.playing import InlineWait, Measurement, Sample, Setting, Variant, warm_up
 from benchmarks.replay.regret import curve, curve_table
 from benchmarks.replay.verdicts import verdicts
+from benchmarks.workloads.bfcl.package import MissingPackage
+from benchmarks.workloads.bfcl.package import is_there as is_bfcl_there
 from benchmarks.workloads.catalog import programs
 from benchmarks.workloads.labels import Policy
 from benchmarks.workloads.program import WORKLOADS, Workload
@@ -146,8 +148,10 @@ def main(
     programs_in_real_time: int | None,
 ) -> None:
     """Measure how long whole programs take."""
-    before = machine()
     workloads = only or WORKLOADS
+    if "bfcl" in workloads and not is_bfcl_there():
+        raise click.ClickException(f"{MissingPackage()}; or leave it out: --only fanout --only coding")
+    before = machine()
     count = sys.maxsize if full else sample or (1 if quick else CURVE_SAMPLE if waits else SAMPLE)
     print(", ".join(f"{key} {value}" for key, value in before.items()))
     if programs_in_real_time is not None:

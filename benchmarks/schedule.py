@@ -37,7 +37,8 @@ class Plan:
     jobs: tuple[Job, ...]
     steps: tuple[Step, ...]
     await_s: float
-    """The decode time of an await."""
+    """The decode time of an await that names one call."""
+    each_further_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ def ends_of(jobs: Sequence[Job], calls: Iterable[int], now: float, ends: Mapping
 def best_s(plan: Plan) -> float:
     """When the last step of the best schedule has been written.
 
-    An await is tried right before a step that needs one and nowhere else: earlier, the step in between could only be
-    sent later, and no result would be known sooner.
+    An await is tried right before a step that needs one, names all that is missing, and is tried nowhere else: earlier,
+    the step in between could only be sent later, and no result would be known sooner.
     """
     moments = [_Moment(0.0, {})]
     for step in plan.steps:
@@ -101,7 +102,7 @@ def _told_enough(plan: Plan, step: Step, moment: _Moment) -> list[_Moment]:
     missing = [moment.ends[call] for call in step.sees if call in moment.ends]
     if not missing:
         return [moment]
-    earliest = max(moment.now + plan.await_s, *missing)
+    earliest = max(moment.now + plan.await_s + plan.each_further_s * (len(missing) - 1), *missing)
     return [moment.told_until(end) for end in {earliest, *(end for end in moment.ends.values() if end > earliest)}]
 
 

@@ -100,7 +100,7 @@ class Endpoint:
     """Asks one model.
 
     Args:
-        base_url: what stands before `/chat/completions`.
+        base_url: what stands before `/chat/completions`; a query in it goes with each request.
         model: its name there.
         key: sent as a bearer token; None for endpoints on this machine that want none.
         key_env: where the key comes from, for errors.
@@ -125,12 +125,12 @@ class Endpoint:
         """Between tries, because it was overloaded or asked for it."""
         self.shown_url = f"{url.scheme}://{url.host}{f':{url.port}' if url.port else ''}{url.path.rstrip('/')}"
         """Without what may be secret in it."""
-        self._path = "/chat/completions"
+        self._url = url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions")
         self._key = key
         self._key_env = key_env
         self._extra = dict(extra or {})
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), headers=headers, timeout=REQUEST_TIMEOUT_S)
+        self._http = httpx2.AsyncClient(headers=headers, timeout=REQUEST_TIMEOUT_S)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -180,7 +180,7 @@ class Endpoint:
         for attempt in range(1, TRIES + 1):
             pause_s = min(2.0**attempt, LONGEST_PAUSE_S)
             try:
-                response = await self._http.post(self._path, json=body)
+                response = await self._http.post(self._url, json=body)
             except httpx2.ConnectError:
                 raise NoEndpoint(self.shown_url, "nothing listens there") from None
             except httpx2.TimeoutException:

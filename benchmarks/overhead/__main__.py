@@ -26,7 +26,7 @@ from benchmarks.overhead.measures import FULL, MEASURES, QUICK, Measure, Size, l
 from benchmarks.overhead.peers import CONTEXTFORGE, PEERS
 from benchmarks.overhead.processes import nothing_left_behind, usage
 from benchmarks.overhead.routes import HTTP, ROUTES, SETTINGS, STDIO, Opened, Route, Setting, opened
-from benchmarks.overhead.summary import LISTED, Rounds, table, targets
+from benchmarks.overhead.summary import LISTED, Failure, Rounds, failures_table, table, targets
 
 FIRST_LIST, FIRST_LIST_EVER = "first tools/list", "first tools/list ever"
 KINDS = (*MEASURES, "list", "first")
@@ -72,34 +72,37 @@ async def measure(plan: Plan, folder: Path) -> Rounds:
 async def _take_turns(plan: Plan, setting: Setting, folder: Path, calls: dict[str, Measure], rounds: Rounds) -> None:
     """Each measure of each round goes through all routes, in an order that turns from round to round."""
     async with AsyncExitStack() as stack:
-        routes = [await _warm(stack, route, setting, folder / route.name) for route in plan.routes_in(setting)]
+        routes = [await _warm(stack, route, setting, folder / route.name, rounds) for route in plan.routes_in(setting)]
         rounds.protocols |= {f"{setting.name} {one.route.name}": one.client.protocol_version for one in routes}
         _note_memory(routes, setting, "memory at start", rounds)
         for number in range(plan.rounds):
             for take in calls.values():
                 for route in _turned(routes, number):
-                    rounds.add(number, setting.name, route.route.name, await _figures(take, route, plan.size))
+                    figures = await _figures(take, route, plan.size, setting, rounds)
+                    rounds.add(number, setting.name, route.route.name, figures)
             _say(f"{setting.name} round {number + 1} of {plan.rounds}")
         _note_memory(routes, setting, "memory after", rounds)
 
 
-async def _warm(stack: AsyncExitStack, route: Route, setting: Setting, folder: Path) -> Opened:
+async def _warm(stack: AsyncExitStack, route: Route, setting: Setting, folder: Path, rounds: Rounds) -> Opened:
     running = await stack.enter_async_context(opened(route, setting, folder))
     _say(f"{setting.name} {route.name} is open")
     await running.client.list_tools()
     for take in MEASURES.values():
-        await _figures(take, running, WARM_UP)
+        await _figures(take, running, WARM_UP, setting, rounds)
     return running
 
 
-async def _figures(take: Measure, route: Opened, size: Size) -> dict[str, float]:
+async def _figures(take: Measure, route: Opened, size: Size, setting: Setting, rounds: Rounds) -> dict[str, float]:
     """What was measured; nothing of a peer that fails, which is no reason to stop measuring the others."""
     try:
         return await take(route, size)
     except Exception as error:
         if route.route.peer is None:
             raise
-        print(f"{route.route.name} failed at {take.__name__}: {error!r:.300}", file=sys.stderr)
+        said = f"{error!r:.300}"
+        print(f"{route.route.name} failed at {take.__name__}: {said}", file=sys.stderr)
+        rounds.failures.append(Failure(setting.name, route.route.name, take.__name__, said))
         return {}
 
 
@@ -224,7 +227,7 @@ def main(
     print(", ".join(f"{name} {number}" for name, number in used.items()))
     rows = measured.rows()
     print("protocols:", ", ".join(f"{route} {revision}" for route, revision in measured.protocols.items()))
-    print("\n".join(table(rows)), end="\n\n")
+    print("\n".join([*table(rows), *failures_table(measured.failures)]), end="\n\n")
     judged = targets(measured, [setting.name for setting in plan.settings])
     is_met = report(judged, before=before, as_json=False)
     if file:
@@ -236,6 +239,7 @@ def main(
             "protocols": measured.protocols,
             "plan": {"rounds": plan.rounds, "starts": plan.starts, **asdict(plan.size)},
             "rows": [row.as_json() for row in rows],
+            "failures": [asdict(one) for one in measured.failures],
             "targets": [{**asdict(figure), "is_met": figure.is_met} for figure in judged],
         }
         file.write_text(json.dumps(document, indent=1) + "\n")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from asyncfc_mcp.gateway.answering.delivery import QUIET_S
 from benchmarks.common import Figure
 
 Key = tuple[str, str, str]
 """Setting, route, measure."""
 
 LISTED = "tools/list of 500 p50"
-HOLD_MS = 5.0
+HOLD_MS = QUIET_S * 1000
 """The gateway's quiet hold: a token does not leave before."""
 
 
@@ -55,6 +57,16 @@ def _prefixed(prefix: str, ratio: Spread | None) -> dict[str, float]:
     return {f"{prefix}_{part}": number for part, number in asdict(ratio).items()} if ratio else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A peer broke at a measure, which then has no figure of it."""
+
+    setting: str
+    route: str
+    measure: str
+    error: str
+
+
 class Rounds:
     """What was measured, round by round; the routes of a round are compared with each other alone."""
 
@@ -62,6 +74,7 @@ class Rounds:
         self._figures: dict[Key, dict[int, float]] = {}
         self.protocols: dict[str, str] = {}
         """The revision that each route agreed on with the client, by `setting route`."""
+        self.failures: list[Failure] = []
 
     def add(self, number: int, setting: str, route: str, figures: Mapping[str, float]) -> None:
         for measure, value in figures.items():
@@ -165,6 +178,13 @@ def _rates(rounds: Rounds, setting: str, peer: str, most: float) -> Iterator[Fig
 
 def _range(ratio: Spread) -> str:
     return f"[{ratio.lower:.2f} to {ratio.upper:.2f}]"
+
+
+def failures_table(failures: Iterable[Failure]) -> Iterator[str]:
+    """A line for each peer and measure, however often it broke."""
+    counts = Counter((one.setting, one.route, one.measure) for one in failures)
+    for (setting, route, measure), count in counts.items():
+        yield f"failed: {setting} {route} at {measure}, {count} times"
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import anyio
 from mcp_types import CallToolResult
 
-from benchmarks.agents import AgentStep
+from benchmarks.agents import AgentStep, Decode, await_s
 from benchmarks.replay.reading import Heard, Said, heard_from_await, heard_from_call
 from benchmarks.schedule import Taken
 from benchmarks.workloads.program import Call, Program
@@ -56,10 +56,10 @@ class Played:
 class Conversation:
     """One run of one program."""
 
-    def __init__(self, program: Program, steps: Sequence[AgentStep], await_s: float, wire: Wire) -> None:
+    def __init__(self, program: Program, steps: Sequence[AgentStep], decode: Decode, wire: Wire) -> None:
         self._program = program
         self._steps = steps
-        self._await_s = await_s
+        self._decode: Decode = decode
         self._wire = wire
         self._said: dict[int, Said] = {}
         self._tokens: dict[int, str] = {}
@@ -89,14 +89,15 @@ class Conversation:
             if awaits > MOST_AWAITS:
                 raise NeverTold(self._program.name, missing)
             tokens = [self._tokens[call] for call in missing]
-            await anyio.sleep(self._await_s)
+            written_s = await_s(self._decode, len(missing))
+            await anyio.sleep(written_s)
             self._note(f"await {missing}")
             asked_at = time.monotonic()
             self._read(heard_from_await(await self._wire.await_futures(tokens), tokens))
             waited_s = time.monotonic() - asked_at
             settled = frozenset(call for call in missing if call in self._said)
             is_over = len(settled) == len(missing)
-            self._taken.append(Taken(self._await_s, (), settled, 0.0 if is_over else waited_s))
+            self._taken.append(Taken(written_s, (), settled, 0.0 if is_over else waited_s))
             self._note(f"  told {sorted(settled)}")
         self._awaits += awaits
 

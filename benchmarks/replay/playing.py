@@ -13,7 +13,7 @@ import anyio
 import structlog
 
 from benchmarks import timelapse
-from benchmarks.agents import PARALLEL, SYNC, Agent, Decode, Mode, await_s, jobs_of, plan_of, steps_of
+from benchmarks.agents import PARALLEL, SYNC, Agent, Decode, Mode, jobs_of, plan_of, steps_of
 from benchmarks.replay.conversation import Conversation, Played
 from benchmarks.replay.in_process import behind_gateway, without_gateway
 from benchmarks.schedule import Job, best_s, critical_path_s, replayed_s
@@ -97,7 +97,7 @@ def play(setting: Setting, variant: Variant) -> tuple[Played, bool]:
         )
         with anyio.fail_after(LIMIT_S):
             async with installation as wire:
-                return await Conversation(program, steps, await_s(setting.decode), wire).play()
+                return await Conversation(program, steps, setting.decode, wire).play()
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     gc.collect()  # what earlier runs left behind is no work of this one

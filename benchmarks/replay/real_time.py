@@ -14,7 +14,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from benchmarks.agents import PARALLEL, SYNC, Agent, await_s, steps_of
+from benchmarks.agents import PARALLEL, SYNC, Agent, steps_of
 from benchmarks.common import gateway_process
 from benchmarks.replay.conversation import Conversation, Wire
 from benchmarks.replay.in_process import DirectWire, GatewayWire, tool_names
@@ -88,7 +88,7 @@ async def _played(setting: Setting, agent: Agent) -> tuple[float, bool]:
     program, variant = setting.program, _variant(agent)
     steps = steps_of(program, agent, variant.policy, variant.mode, setting.decode)
     async with _gateway(setting, variant) if agent.uses_gateway else _servers(setting) as wire:
-        played = await Conversation(program, steps, await_s(setting.decode), wire).play()
+        played = await Conversation(program, steps, setting.decode, wire).play()
     return played.took_s, came_out_right(program, played)
 
 

@@ -79,9 +79,10 @@ class Scaled:
     live: int
     submits_per_s: float
     """Calls that got their token, in a second of wall time."""
-    submit_cpu_us: float
-    """Processor time of a call from its arrival to its token, and of what goes on behind that meanwhile."""
-    settle_cpu_us: float
+    submit_cpu_us: float | None
+    """Processor time of a call from its arrival to its token, and of what goes on behind that meanwhile; None for too
+    few to tell, since the system counts it in ticks."""
+    settle_cpu_us: float | None
     """The same from the moment in which the server answers until all have settled."""
     settles_per_s: float
     bytes_a_future: float | None
@@ -95,8 +96,10 @@ class Scaled:
     """The longest that a ping had to wait meanwhile."""
 
     @property
-    def cpu_us(self) -> float:
+    def cpu_us(self) -> float | None:
         """Of the whole life of a call."""
+        if self.submit_cpu_us is None or self.settle_cpu_us is None:
+            return None
         return self.submit_cpu_us + self.settle_cpu_us
 
 
@@ -239,14 +242,15 @@ async def scaled(cell: Cell, live: int, direct: Wire) -> Scaled:
             direct_late.append(await direct_wake_up_ms(direct))
         cpu_s, began = wire.cpu_s, time.perf_counter()
         await settle(wire, tokens, control)
+        is_enough = live >= LEAST_TO_WEIGH
         return Scaled(
             cell.name,
             live,
             submits_per_s=live / took_s,
-            submit_cpu_us=submit_cpu_s / live * 1e6,
-            settle_cpu_us=(wire.cpu_s - cpu_s) / live * 1e6,
+            submit_cpu_us=submit_cpu_s / live * 1e6 if is_enough else None,
+            settle_cpu_us=(wire.cpu_s - cpu_s) / live * 1e6 if is_enough else None,
             settles_per_s=live / (time.perf_counter() - began),
-            bytes_a_future=grown / live if live >= LEAST_TO_WEIGH else None,
+            bytes_a_future=grown / live if is_enough else None,
             wake_up_ms=statistics.median(late),
             wake_up_worst_ms=max(late),
             direct_wake_up_ms=statistics.median(direct_late),
@@ -275,13 +279,14 @@ def figures(found: Sequence[Scaled]) -> list[Figure]:
             # a call that runs has requests under way in both SDK ends, which is no weight of the future
             target = None if "all run" in cell else MOST_BYTES_A_FUTURE
             made.append(Figure(f"{cell}: a future at {weighed[-1].live} live", weighed[-1].bytes_a_future, "B", target))
-        known = [row for row in rows if row.live >= LEAST_TO_WEIGH]
+        known = [(row.live, row.cpu_us) for row in rows if row.cpu_us is not None]
         if len(known) > 1:
-            first, last = known[0], known[-1]
-            allowed = round(math.log(last.live) / math.log(first.live), 3)
-            note = f"{first.cpu_us:.0f} to {last.cpu_us:.0f} us"
-            what = f"{cell}: CPU a call at {last.live} live / at {first.live}"
-            made.append(Figure(what, last.cpu_us / first.cpu_us, "x", allowed, note))
+            (fewest, first_us), (most, last_us) = known[0], known[-1]
+            allowed = round(math.log(most) / math.log(fewest), 3)
+            note = f"{first_us:.0f} to {last_us:.0f} us"
+            made.append(
+                Figure(f"{cell}: CPU a call at {most} live / at {fewest}", last_us / first_us, "x", allowed, note)
+            )
         row = rows[-1]
         note = f"direct {row.direct_wake_up_ms:.2f} ms; worst of {WAKE_UPS}: {row.wake_up_worst_ms:.1f} ms"
         made.append(Figure(f"{cell}: wake-up with {row.live} live (p50)", row.wake_up_ms, "ms", None, note))
@@ -296,13 +301,17 @@ def print_rows(rows: Sequence[Scaled], *, with_head: bool) -> None:
             f"{'wake ms':>8} {'worst':>7} {'direct':>7} {'pause ms':>8}"
         )
     for row in rows:
-        weight = "" if row.bytes_a_future is None else f"{row.bytes_a_future:.0f}"
         print(
-            f"{row.cell:<20} {row.live:>6} {row.submits_per_s:>9.0f} {row.submit_cpu_us:>7.0f} "
-            f"{row.settles_per_s:>9.0f} {row.settle_cpu_us:>7.0f} {weight:>8} {row.wake_up_ms:>8.2f} "
+            f"{row.cell:<20} {row.live:>6} {row.submits_per_s:>9.0f} {_shown(row.submit_cpu_us):>7} "
+            f"{row.settles_per_s:>9.0f} {_shown(row.settle_cpu_us):>7} {_shown(row.bytes_a_future):>8} "
+            f"{row.wake_up_ms:>8.2f} "
             f"{row.wake_up_worst_ms:>7.1f} {row.direct_wake_up_ms:>7.2f} {row.longest_pause_ms:>8.0f}",
             flush=True,
         )
+
+
+def _shown(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.0f}"
 
 
 @click.command()

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.agents import AGENTS, PARALLEL, SYNC, Agent, Mode, plan_of, steps_of
+from benchmarks.agents import AGENTS, PARALLEL, SYNC, Agent, Mode, await_s, plan_of, steps_of
 from benchmarks.end_to_end import CURVE_SAMPLE, inline_waits, main, settings_for
 from benchmarks.replay.cells import Cell, cells_of
 from benchmarks.replay.playing import Measurement, Sample, Setting, Variant, play
 from benchmarks.replay.regret import curve
 from benchmarks.replay.verdicts import verdicts
 from benchmarks.workloads.labels import Policy
+from tests.bounds import bound_s
 
+ROOT = Path(__file__).parents[2]
 FANOUT = Setting("fanout", 1, mean_s=1.0, decode=1.0)
 CODING = Setting("coding", 3, mean_s=1.0, decode=1.0)
 MODES: tuple[Mode, ...] = ("waits", "overlaps")
@@ -104,6 +108,15 @@ def test_decoding_by_tokens_takes_longer_for_longer_calls() -> None:
     assert 0 < plan_of(steps, (), "tokens").await_s < 1
 
 
+def test_an_await_takes_longer_for_each_future_that_it_names_where_tokens_count() -> None:
+    assert await_s("tokens", 3) - await_s("tokens", 2) == pytest.approx(await_s("tokens", 2) - await_s("tokens"))
+    assert await_s("tokens", 2) > await_s("tokens")
+    assert await_s(3.0, 9) == await_s(3.0) == 3.0
+    for sample in samples(Setting("fanout", 1, mean_s=1.0, decode="tokens"), Agent("eager", "levels")):
+        assert sample.awaits > 0
+        assert sample.took_s >= sample.best_s - 0.001
+
+
 def test_cells_sum_programs_up_and_verdicts_name_the_worst(played: list[Sample]) -> None:
     cells = cells_of(played)
     assert len(cells) == len(played)
@@ -143,3 +156,13 @@ def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
     written = json.loads(file.read_text())
     assert {row["agent"] for row in written["cells"]} == {agent.name for agent in AGENTS}
     assert all(row["wrong"] == 0 for row in written["cells"])
+
+
+def test_without_the_package_of_a_workload_the_command_says_how_to_install_it() -> None:
+    hidden = "import sys; sys.modules['bfcl_eval'] = None; from benchmarks.end_to_end import main; main(['--quick'])"
+    ran = subprocess.run(
+        [sys.executable, "-c", hidden], cwd=ROOT, capture_output=True, text=True, timeout=bound_s(60), check=False
+    )
+    assert ran.returncode == 1
+    assert "pip install --no-deps bfcl-eval" in ran.stderr
+    assert "Traceback" not in ran.stderr

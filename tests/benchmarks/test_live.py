@@ -117,6 +117,17 @@ def play(model: Model, *arms: Arm, task: str = "sum_of_reads", scale: float = SL
         return anyio.run(run, stub.url)
 
 
+def test_a_query_of_the_base_url_stays_one() -> None:
+    async def ask(url: str) -> str:
+        async with Endpoint(url, "script", None, "NO_KEY") as at:
+            with anyio.fail_after(bound_s(20)):
+                await at.check()
+                return at.shown_url
+
+    with endpoint(good) as stub:
+        assert anyio.run(ask, f"{stub.url}/?api-version=1") == stub.url
+
+
 def test_a_good_model_solves_the_task_in_every_arm_and_is_counted_exactly() -> None:
     sync, parallel, through = play(good, "sync", "parallel", "async")
     assert [row.misses for row in (sync, parallel, through)] == [(), (), ()]

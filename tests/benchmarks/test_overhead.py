@@ -19,7 +19,7 @@ from benchmarks.overhead.processes import DidNotStart, end, free_port, listening
 from benchmarks.overhead.relay import relay_to
 from benchmarks.overhead.routes import Opened, Route
 from benchmarks.overhead.server import build
-from benchmarks.overhead.summary import Rounds, spread, table, targets
+from benchmarks.overhead.summary import Failure, Rounds, failures_table, spread, table, targets
 from tests.bounds import bound_s
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +76,14 @@ def test_rows_of_one_measure_stand_together_in_the_table() -> None:
         rounds.add(0, "stdio>stdio", route, {"echo p50": 1, "calls/s at 16": 500})
     lines = [line.strip() for line in table(rounds.rows()) if line]
     assert [line.split()[0] for line in lines] == ["stdio>stdio", "direct", "relay"] * 2
+
+
+def test_a_peer_that_broke_is_named_with_the_measure() -> None:
+    broken = [Failure("http>http", "fastmcp", "echo", "McpError()")] * 3
+    assert list(failures_table([*broken, Failure("http>http", "fastmcp", "load", "")])) == [
+        "failed: http>http fastmcp at echo, 3 times",
+        "failed: http>http fastmcp at load, 1 times",
+    ]
 
 
 def test_a_row_is_flat_in_json() -> None:
@@ -135,6 +143,7 @@ def test_a_quick_run_prints_a_table_and_writes_all_of_it(tmp_path: Path) -> None
     assert {"token p50", "echo p50", "memory at start"} <= {row["measure"] for row in document["rows"]}
     assert "token in hand" in document["targets"][0]["what"]
     assert "gateway async" in finished.stdout
+    assert document["failures"] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans come back to us on Linux alone")

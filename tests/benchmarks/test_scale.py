@@ -44,9 +44,18 @@ def test_every_call_of_a_cell_gets_a_token_and_settles(name: str) -> None:
 
     row = asyncio.run(measured())
     assert row.live == FEW
+    assert row.cpu_us is None
     assert row.submits_per_s > 0
     assert row.settles_per_s > 0
     assert 0 < row.wake_up_ms <= row.wake_up_worst_ms
+
+
+def test_the_processor_time_of_too_few_calls_is_not_told() -> None:
+    few = Scaled("stdio", 10, 1, None, None, 1, None, 1, 1, 1, 1)
+    assert few.cpu_us is None
+    rows = [few, *(Scaled("stdio", live, 1, 2, 3, 1, 1.0, 1, 1, 1, 1) for live in (1_000, 10_000))]
+    (growth,) = [figure for figure in figures(rows) if "CPU" in figure.what]
+    assert growth.measured == 1
 
 
 def test_a_future_that_weighs_too_much_misses_its_target() -> None:

@@ -18,17 +18,24 @@ def brute_force_s(plan: Plan) -> float:
     """A step lasts until any end up to that of its own last call, or not; before every step there may be an await of
     any settling; nothing is pruned."""
 
-    def awaited(now: float, ends: Mapping[int, float], told: frozenset[int]) -> Iterator[tuple[float, frozenset[int]]]:
+    def awaited(
+        step: Step, now: float, ends: Mapping[int, float], told: frozenset[int]
+    ) -> Iterator[tuple[float, frozenset[int]]]:
         yield now, told
+        # only what a step needs has to be named; where each name costs, nobody awaits what no step needs
+        named = len([call for call in step.sees if call not in told])
+        if plan.each_further_s and not named:
+            return
+        await_s = plan.await_s + plan.each_further_s * max(0, named - 1)
         for end in {end for call, end in ends.items() if call not in told}:
-            then = max(now + plan.await_s, end)
+            then = max(now + await_s, end)
             yield then, frozenset(call for call, ends_at in ends.items() if ends_at <= then)
 
     def after(place: int, now: float, ends: Mapping[int, float], told: frozenset[int]) -> float:
         if place == len(plan.steps):
             return now
         step, found = plan.steps[place], float("inf")
-        for ready, known in awaited(now, ends, told):
+        for ready, known in awaited(step, now, ends, told):
             if not step.sees <= known:
                 continue
             sent = ready + step.decode_s
@@ -44,7 +51,7 @@ def brute_force_s(plan: Plan) -> float:
     return after(0, 0.0, {}, frozenset())
 
 
-def random_plan(seed: int) -> Plan:
+def random_plan(seed: int, each_further_s: float = 0.0) -> Plan:
     """Up to six calls with edges, in steps of one or more, some of which must see earlier values."""
     chance = random.Random(seed)
     count = chance.randint(1, 6)
@@ -63,12 +70,18 @@ def random_plan(seed: int) -> Plan:
         if sent == count or chance.random() < 0.3:
             is_answer = sent == count or chance.random() < 0.5
             steps.append(Step(0.5, (), frozenset(range(sent)) if is_answer else frozenset()))
-    return Plan(jobs, tuple(steps), chance.choice((0.05, 0.5, 3.0)))
+    return Plan(jobs, tuple(steps), chance.choice((0.05, 0.5, 3.0)), each_further_s)
 
 
 def test_the_best_schedule_is_what_brute_force_finds() -> None:
     for seed in (*range(PROGRAMS), LONGER_AWAIT):
         plan = random_plan(seed)
+        assert best_s(plan) == pytest.approx(brute_force_s(plan)), (seed, plan)
+
+
+def test_it_is_so_too_where_an_await_costs_more_the_more_it_names() -> None:
+    for seed in range(PROGRAMS):
+        plan = random_plan(seed, each_further_s=0.4)
         assert best_s(plan) == pytest.approx(brute_force_s(plan)), (seed, plan)
 
 
