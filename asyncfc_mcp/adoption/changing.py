@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from asyncfc_mcp.adoption.claude_code import ClaudeCode, commands_to_move, commands_to_put_back, is_same
-from asyncfc_mcp.adoption.documents import back_up, content_of, digest, parsed, remove
+from asyncfc_mcp.adoption.documents import back_up, content_of, digest, parsed, remove, sweep
 from asyncfc_mcp.adoption.documents import replace as replace_document
 from asyncfc_mcp.adoption.edits import Add, DoesNotFit, change, taken_back
 from asyncfc_mcp.adoption.journal import Change, CommandChange, FileChange, Journal, write_private
@@ -51,6 +51,10 @@ def carry_out(plan: Plan, hands: Hands) -> None:
     """
     done: list[Change] = []
     with hands.journal.held():
+        for made in hands.journal.changes():
+            if not is_standing(made):  # noted by a command that was killed then, or put back by hand
+                tidy(made, hands)
+                _forget(hands.journal, made)
         try:
             for file in plan.files:
                 _keep(hands, done, _prepared(file, hands))
@@ -134,8 +138,11 @@ def made_again(made: Change, hands: Hands) -> tuple[Change, Callable[[], None]]:
 
 
 def tidy(made: Change, hands: Hands) -> None:
-    """Remove the copy of a file that is again what the copy is."""
-    if not isinstance(made, FileChange) or made.backup is None:
+    """Remove the copy of a file that is again what the copy is, and what a killed writer left."""
+    if not isinstance(made, FileChange):
+        return
+    sweep(made.path)
+    if made.backup is None:
         return
     backup = content_of(made.backup)
     if backup is None:
@@ -171,7 +178,10 @@ def _forget(journal: Journal, made: Change) -> None:
 def _prepared(plan: FilePlan, hands: Hands) -> tuple[FileChange, Callable[[], None]]:
     document = plan.document
     start = document if document is not None else parsed(plan.path, plan.format, _EMPTY)
-    after = start.edited(plan.edits)
+    try:
+        after = start.edited(plan.edits)
+    except DoesNotFit as error:
+        raise Refused(plan.path, str(error)) from error
     backup = back_up(document, hands.moment) if document is not None else None
     expected = document.content if document is not None else None
     before = document.sha256 if document is not None else None
@@ -188,7 +198,7 @@ def _put_back(made: FileChange, hands: Hands) -> None:
     content = content_of(made.path)
     if content is None:
         if made.before is not None:
-            raise Refused(made.path, f"it is gone; as it was: {made.backup}")
+            raise Refused(made.path, f"it is gone: put {_least(made)} there and try again")
         return
     original = content_of(made.backup) if made.backup is not None else None
     if original is not None and digest(original) != made.before:
@@ -197,6 +207,12 @@ def _put_back(made: FileChange, hands: Hands) -> None:
         _restore(made, content, original, hands)
     elif digest(content) != made.before:
         _put_back_what_is_ours(made, content, original, hands)
+
+
+def _least(made: FileChange) -> str:
+    """What has to be there for a change to be taken back."""
+    empty = "an empty file" if made.format == "toml" else "a file with nothing but {} in it"
+    return f"{made.backup} or {empty}" if made.backup is not None and made.backup.exists() else empty
 
 
 def _restore(made: FileChange, content: bytes, original: bytes | None, hands: Hands) -> None:
@@ -216,7 +232,8 @@ def _put_back_what_is_ours(made: FileChange, content: bytes, original: bytes | N
         edits = taken_back(document.value, made.edits)
         after = document.edited(edits, original)
     except DoesNotFit as error:
-        raise Refused(made.path, str(error), _difference(made, document.value)) from error
+        way_out = "; delete the file if nothing needs it any more, and try again" if made.before is None else ""
+        raise Refused(made.path, f"{error}{way_out}", _difference(made, document.value)) from error
     if edits:
         replace_document(made.path, after, expected=content)
         hands.say(f"{made.title}: {made.path} has changed since; only what init had put there was taken back")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -43,11 +43,14 @@ class FoundFile:
     behind: tuple[str, ...] = ()
     """The servers of `config`, if it does."""
     remarks: tuple[str, ...] = ()
+    leads_out: bool = False
+    """Whether it belongs to a project and is, or would be changed with, a link to something that does not."""
 
     @property
     def wants_hands(self) -> bool:
         """Whether there is something in it that only a person can move."""
-        return self.fault is not None or any(server.outcome == Stays(BY_HAND) for server in self.servers)
+        is_unreadable = self.fault is not None and not self.leads_out
+        return is_unreadable or any(server.outcome == Stays(BY_HAND) for server in self.servers)
 
 
 def config_of(file: ClientFile, where: Surroundings) -> Path:
@@ -69,6 +72,10 @@ def _look(file: ClientFile, where: Surroundings) -> FoundFile | None:
         return FoundFile(file, config, fault=error.fact)
     if document is None:
         return None
+    stray = _leading_out((file.path, config), where) if file.scope == "project" else None
+    if stray is not None:
+        fault = f"{stray.name} is a link that leads out of the project"
+        return FoundFile(file, config, fault=fault, leads_out=True)
     listed = _listed(document, file)
     if listed is None:
         return FoundFile(file, config, document, fault=f"{'.'.join(file.client.servers_at)} is no object of servers")
@@ -82,6 +89,12 @@ def _look(file: ClientFile, where: Surroundings) -> FoundFile | None:
     )
     behind = _keys(config) if ours is not None else ()
     return FoundFile(file, config, document, None, servers, ours, behind, tuple(_remarks(file, document)))
+
+
+def _leading_out(paths: Iterable[Path], where: Surroundings) -> Path | None:
+    """A file of a project may be anybody's work: through a link it could have your own files changed."""
+    project = where.project.resolve()
+    return next((path for path in paths if not path.resolve().is_relative_to(project)), None)
 
 
 def _keys(config: Path) -> tuple[str, ...]:

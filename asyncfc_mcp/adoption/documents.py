@@ -6,9 +6,9 @@ import errno
 import hashlib
 import os
 import stat
-import tempfile
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,22 +148,44 @@ def replace(path: Path, content: bytes, *, expected: bytes | None) -> None:
         elif not os.access(target, os.W_OK):  # a rename would do it all the same, against what its owner has said
             raise PermissionError(errno.EACCES, "it is read-only")
         mode = stat.S_IMODE(target.stat().st_mode) if expected is not None else _PRIVATE
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        new = _new(target)
+        new.unlink(missing_ok=True)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(mode)
+            _write_new(new, content)
+            new.chmod(mode)
             if content_of(target) != expected:
                 raise ChangedMeanwhile(path)
-            Path(temporary).replace(target)
+            new.replace(target)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
     except FileNotFoundError:
         raise ChangedMeanwhile(path) from None
     except OSError as error:
         raise UnwritableDocument(path, error) from error
+
+
+def sweep(path: Path) -> None:
+    """Take away what was left beside a file by a writer that was killed."""
+    with suppress(OSError):
+        _new(path.resolve()).unlink(missing_ok=True)
+
+
+def _new(target: Path) -> Path:
+    """What is to replace a file, as long as it is written; of one name, so that it is found again."""
+    return target.with_name(f".{target.name}.asyncfc-new")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Make a file for its owner alone that outlives a power cut; nothing is left of an attempt that fails."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def remove(path: Path, *, expected: bytes) -> None:
@@ -192,18 +214,10 @@ def back_up(document: Document, moment: str) -> Path:
         suffix = f"-{number}" if number > 1 else ""
         backup = target.with_name(f"{target.name}.asyncfc-backup-{moment}{suffix}")
         try:
-            descriptor = os.open(backup, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE)
+            _write_new(backup, document.content)
         except FileExistsError:
             continue
         except OSError as error:
-            raise UnwritableDocument(backup, error) from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(document.content)
-                file.flush()
-                os.fsync(file.fileno())  # what replaces the original outlives a power cut, and so must this
-        except OSError as error:
-            backup.unlink(missing_ok=True)
             raise UnwritableDocument(backup, error) from error
         return backup
     raise UnwritableDocument(target, FileExistsError(errno.EEXIST, "too many backups of one moment"))

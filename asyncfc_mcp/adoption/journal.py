@@ -21,7 +21,6 @@ from asyncfc_mcp.downstream.private_file import replace_file
 from asyncfc_mcp.errors import GatewayError
 
 _VERSION = 1
-_PATIENCE_S = 10.0
 Role = Literal["client", "gateway", "rules"]
 
 
@@ -89,11 +88,17 @@ Change = FileChange | CommandChange
 
 
 class Journal:
-    """The changes that stand, oldest first."""
+    """The changes that stand, oldest first.
 
-    def __init__(self, state_folder: Path) -> None:
+    Args:
+        state_folder: where the gateway keeps what it knows.
+        patience_s: how long to wait for another command that is at work.
+    """
+
+    def __init__(self, state_folder: Path, *, patience_s: float = 10.0) -> None:
         self.folder = state_folder / "adoption"
         self.path = self.folder / "journal.json"
+        self._patience_s = patience_s
 
     def changes(self) -> tuple[Change, ...]:
         """What was done and not taken back.
@@ -118,7 +123,7 @@ class Journal:
             UnwritableJournal: the system refuses.
         """
         # Beside the folder, which goes when nothing is noted any more.
-        lock = FileLock(self.folder.with_suffix(".lock"), timeout=_PATIENCE_S, mode=0o600)
+        lock = FileLock(self.folder.with_suffix(".lock"), timeout=self._patience_s, mode=0o600)
         try:
             make_private_folders(self.folder.parent)
             lock.acquire()

@@ -152,6 +152,7 @@ def make_plan(found: Sequence[FoundFile], choice: Choice, launch: Launch, where:
     """
     _check(choice, found)
     found = _each_once(one for one in found if not choice.clients or one.file.client.key in choice.clients)
+    found = [one for one in found if not one.leads_out]
     picked = [(one, server) for one in found for server in one.servers if _is_chosen(one, server, choice)]
     configs = {path: _GatewayFile.at(path) for path in dict.fromkeys(one.config for one in found)}
     moves: list[Move] = []
@@ -263,8 +264,8 @@ class _GatewayFile:
 
     def prefix(self, key: str) -> str:
         """What stands before the names of its tools."""
-        settings: Entry = self.entries[key].get("asyncfc") or {}
-        return settings.get("prefix", key)
+        settings = self.entries[key].get("asyncfc")
+        return cast("Entry", settings).get("prefix", key) if isinstance(settings, dict) else key
 
     def plan(self) -> FilePlan:
         edits = tuple(Add(_SERVERS, key, entry) for key, entry in self.added.items())

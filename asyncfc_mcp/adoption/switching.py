@@ -59,6 +59,7 @@ def switch_off(hands: Hands) -> list[GatewayError]:
                 continue
             try:
                 take_back(made, hands)
+                tidy(made, hands)
                 changes[at] = replace(made, is_on=False)
             except GatewayError as error:
                 refusals.append(error)

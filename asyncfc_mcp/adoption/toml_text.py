@@ -52,9 +52,8 @@ def edited_toml(text: str, edits: Sequence[Edit], original: str | None = None) -
 
 def _same(document: dict[str, Any], expected: dict[str, Any], edits: Sequence[Edit]) -> bool:
     """Whether the two say the same: with the last of its tables a table without a header of its own is gone."""
-    for edit in edits:
-        document, expected = ({edit.at[0]: {}} | one for one in (document, expected))
-    return document == expected
+    empty: dict[str, Any] = {edit.at[0]: {} for edit in edits}
+    return empty | document == empty | expected
 
 
 def _written(original: str | None, path: Path, value: Any, newline: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import PurePath, PureWindowsPath
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from asyncfc_mcp.clients.places import CODEX, GEMINI, ClientFile, Surroundings
+from asyncfc_mcp.clients.places import CLAUDE_DESKTOP, CODEX, GEMINI, ClientFile, Surroundings
 from asyncfc_mcp.config.dialects import KINDS, URL_KEYS, EntryReader
 from asyncfc_mcp.config.expand import Variables
 from asyncfc_mcp.config.problems import Findings
@@ -21,6 +21,7 @@ Entry = dict[str, Any]
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"(?:env:)?([A-Za-z_]\w*)(:-[^}]*)?")
+_ASKED = re.compile(r"(?:command|config|file|extensionInstallFolder):[\w./~-]*")
 _BARE = re.compile(r"\$([A-Za-z_]\w*)")
 _CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 _OF_PROJECT = frozenset({"workspaceFolder", "workspaceFolderBasename"})
@@ -47,6 +48,8 @@ _LEFT_BEHIND: dict[str, str] = {
     "description": "",
     "name": "",
 }
+_FILLS_IN_NOTHING = frozenset({CLAUDE_DESKTOP, CODEX})
+"""Clients whose documentation knows no variables in entries."""
 _SIGN_IN_BY_OTHERS = {
     "authProviderType": "it signs in with credentials of Google's own tools, which only the client has",
     "headersHelper": "its headers come from a helper program that only the client runs",
@@ -221,6 +224,9 @@ class _Translation:
     def _text(self, value: Any) -> str:
         if not isinstance(value, str):
             raise _CannotMove("it has something else where a text belongs")
+        if self._file.client in _FILLS_IN_NOTHING and _VARIABLE.search(value):
+            title = self._file.client.title
+            raise _CannotMove(f"{title} hands a ${{...}} in it on as it stands, and the gateway would fill it in")
         text = _VARIABLE.sub(self._variable, value)
         return _BARE.sub(self._bare_variable, text) if self._file.client is GEMINI else text
 
@@ -238,7 +244,8 @@ class _Translation:
             raise _CannotMove(f"{found[0]} is asked for by the client, and the gateway has nobody to ask")
         name = _NAME.fullmatch(inner)
         if name is None:
-            raise _CannotMove(f"{found[0]} is something that only the client can fill in")
+            shown = found[0] if _ASKED.fullmatch(inner) else "a ${...} in it"  # which may be half of a password
+            raise _CannotMove(f"{shown} is something that only the client can fill in")
         if name[2] is not None:
             return f"${{{name[1]}{name[2]}}}"
         # Without a default one variable that is missing would keep the gateway from starting at all.

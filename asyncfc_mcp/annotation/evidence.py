@@ -145,6 +145,8 @@ def _doubt_of_reading(
     used_up = _first(name, vocabulary.USING_UP)
     if used_up is not None:
         return f"but also `{used_up}`: what it reads may be gone afterwards"
+    if "fetch" in name and not vocabulary.OF_GIT.isdisjoint(name):
+        return "but as git means it: fetching changes what is here"
     others = vocabulary.MANY_IN_ONE if is_read_only else _CHANGING_OR_MORE
     other = _first(name, others)
     if other is not None:

@@ -74,13 +74,17 @@ def explain(first: AskedCall, second: AskedCall, config: GatewayConfig) -> Expla
     conflicts = tuple((mine, theirs) for mine in one.labels for theirs in other.labels if conflict(mine, theirs))
     waits_side_by_side, waits_later = (_waits(one, other, config.settings, is_answered=late) for late in (False, True))
     overlap = Overlap.NEVER if waits_side_by_side else Overlap.SIDE_BY_SIDE if waits_later else Overlap.ALWAYS
+    lacks_room = _lacks_room(one, other, config)
+    room = (
+        [f'a higher `"concurrency"` for {first.tool.server}, if it can answer two calls at once'] if lacks_room else []
+    )
     return Explanation(
         one,
         other,
         overlap,
         conflicts,
-        lacks_room=_lacks_room(one, other, config),
-        remedies=tuple(dict.fromkeys(_remedies(one, other, conflicts, config.settings))),
+        lacks_room=lacks_room,
+        remedies=(*room, *dict.fromkeys(_remedies(one, other, conflicts, config.settings))),
     )
 
 

@@ -59,10 +59,21 @@ def _proposal(evidence: Evidence, namespaces: tuple[str, ...], reasons: tuple[st
     if evidence.doing is Doing.UNSURE:
         return _at_the_root(evidence, evidence.reasons)
     is_read = evidence.doing is Doing.READS
+    running = next((one for one in namespaces if one in vocabulary.RUNNING), None)
+    reads = namespaces if is_read else ()
+    if running is not None:
+        reasons = (f"what {running} runs may be anything",)
+        if not is_read:
+            return _at_the_root(evidence, (*evidence.reasons, *reasons))
+        reads = ("",)
+    if evidence.urls:
+        url = evidence.urls[0]
+        reasons = (f"its argument `{url}` may lead to a page of this machine, and so to anything", *reasons)
+        reads = ("",)
     return Proposal(
         tool=evidence.tool,
         is_sure=True,
-        reads=namespaces if is_read else (),
+        reads=reads,
         writes=() if is_read else namespaces,
         reasons=(*evidence.reasons, *reasons),
         contradicts_hint=False,

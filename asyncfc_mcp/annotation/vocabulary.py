@@ -42,7 +42,9 @@ FAR_REACHING = _words(
     """
     run exec execute eval evaluate start restart recreate launch spawn trigger invoke dispatch call stop kill terminate
     push pull clone sync deploy publish install uninstall build import export download checkout rebase connect
-    disconnect login logout authenticate authorize configure register request navigate click press submit_form apply
+    disconnect login logout authenticate authorize configure register request navigate click press apply
+    upgrade downgrade play pause resume toggle fix commit undo redo revert rollback flush drain prune forget cleanup
+    refresh reindex rotate increment decrement bump swap acquire release reserve ack acknowledge notify ring wipe
     """
 )
 """Sets something going, or carries things between places: what it touches is not said by its server."""
@@ -58,6 +60,8 @@ UNMISTAKABLE = _words(
 _IN_DESCRIPTIONS = UNMISTAKABLE | _words(
     """
     mark send move save set consume add store acquire claim reserve book increment advance start trigger publish pay
+    archive wipe lock unlock rotate refresh flush drain prune toggle merge close assign notify subscribe expire charge
+    generate issue allocate lease
     """
 )
 CHANGING_FORMS = frozenset(
@@ -71,10 +75,23 @@ CHANGING_FORMS = frozenset(
 MANY_IN_ONE = _words("or and manage generic in out off on")
 """A name with one of these may mean more than its verb, such as `check_out`."""
 
-USING_UP = _words("next more pop poll dequeue consume receive queue stream subscription unread unreads session cursor")
+USING_UP = _words(
+    """
+    next more pop poll dequeue consume receive queue stream subscription unread unreads session cursor
+    new fresh temp temporary once otp token nonce lease turn free available
+    """
+)
 """What is read may be gone afterwards, or begin elsewhere the next time."""
 
-STEERING = _words("config configuration settings setting context environment env mode")
+OF_GIT = _words("git origin remote remotes upstream branch branches ref refs repo repository")
+"""A `fetch` beside one of these changes the copy that it fetches into."""
+
+STEERING = _words(
+    """
+    config configuration settings setting context environment env mode proxy network firewall system kernel driver
+    service services daemon server machine vm instance package packages deployment cron keys signal
+    """
+)
 """What changes one of these changes how other tools work."""
 
 PROGRAMS = _words("process processes terminal shell command commands console sandbox container pod script")
@@ -124,7 +141,7 @@ SERVICES = {
     "postgres": ("postgres",),
     "postgresql": ("postgres",),
     "sqlite": ("sqlite",),
-    "arxiv": ("arxiv",),
+    "arxiv": ("fs",),
     "docker": ("docker",),
     "kubernetes": ("kubernetes",),
     "kubectl": ("kubernetes",),
@@ -133,7 +150,10 @@ SERVICES = {
 }
 """What packs call a service, so that two servers in front of one keep their order."""
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+RUNNING = frozenset({"docker", "kubernetes"})
+"""Services that run programs: what these show and do may be anything, and what stands before them may need them."""
+
+_WORD = re.compile(r"(?i:k8s)|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def words_of(name: str) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def run_annotate(config: Path | None, server: str | None, *, writes: bool, as_js
 
 
 def run_explain(config: Path | None, server: str | None, pair: Sequence[str], *, as_json: bool) -> None:
-    """Print why two calls may or may not overlap; exit code 1 when they may not."""
+    """Print why two calls may or may not overlap."""
     configure_logs("critical")
     try:
         written = [_read_call(text) for text in pair]
@@ -202,11 +202,12 @@ def _print_explanation(found: Explanation) -> None:
     for place, call in (("1st", found.first), ("2nd", found.second)):
         labels = "; ".join(map(str, call.labels)) or "nothing that any other call could be in the way of"
         click.echo(_safe(f"{place}  {call.tool.name}: {labels} ({SOURCES[call.tool.policy.label_source]})"))
-    click.echo(f"\n{found.overlap[0].upper()}{found.overlap[1:]}.")
+    said = f"by their labels {found.overlap}" if found.lacks_room else found.overlap
+    click.echo(f"\n{said[0].upper()}{said[1:]}.")
     for mine, theirs in found.conflicts:
         click.echo(_safe(f"  because of the {mine} and the {theirs}"))
     if found.lacks_room:
-        click.echo(f"  and {found.first.tool.server} takes one call at a time (concurrency 1), whatever the labels say")
+        click.echo(_safe(f"  and {found.first.tool.server} takes one call at a time (concurrency 1) in any case"))
     for call in (found.first, found.second):
         if call.opaque:
             click.echo(f"  {call.tool.name} waits for the value of its token in any case")

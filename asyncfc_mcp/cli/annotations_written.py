@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from asyncfc_mcp.adoption.edits import Add, DoesNotFit, Edit
 from asyncfc_mcp.adoption.jsonc import Node, read_jsonc
 from asyncfc_mcp.config.load import SERVER_LISTS
 from asyncfc_mcp.errors import GatewayError
+
+_STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
+"""A comment may hold an old key, or a setting with one."""
 
 Labels = dict[str, dict[str, dict[str, list[str]]]]
 """By server and tool: what it reads and writes."""
@@ -94,14 +98,14 @@ def _masked(text: str) -> str:
     """The text without what may be secret: a line that changes may have the environment of its server in it."""
     for start, end in sorted(_secrets(read_jsonc(text), ()), reverse=True):
         text = f'{text[:start]}"..."{text[end:]}'
-    return text
+    return _STRING_OR_COMMENT.sub(lambda found: found[0] if found[1] else "/*...*/", text)
 
 
 def _secrets(node: Node, at: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Where texts stand, except those that are about tools."""
+    """Where texts and numbers stand, except those that are about tools."""
     if at[-2:] == ("asyncfc", "tools"):
         return
-    if isinstance(node.value, str):
+    if isinstance(node.value, str | int | float) and not isinstance(node.value, bool):
         yield node.start, node.end
     for member in node.members:
         yield from _secrets(member.node, (*at, member.key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -22,8 +23,10 @@ _KINDS = {
     dict: "object",
     type(None): "null",
 }
+_EVERY_KIND = [*_KINDS.values()]  # a list: what servers write in place of a type may be unhashable
 _EXAMPLES = {"array": "[1, 2]", "object": '{"a": 1}', "boolean": "true", "null": "null"}
 _MOST_STEPS = 20
+_LONGEST_SHOWN = 80
 
 
 class BadArguments(click.UsageError):
@@ -37,11 +40,14 @@ def arguments_from(words: Sequence[str], whole: str | None, schema: Raw) -> Raw:
         BadArguments: a word has no key, a value does not fit, or the JSON is none.
     """
     arguments = _object(whole) if whole is not None else {}
-    properties = cast("Raw", schema.get("properties") or {})
+    said = schema.get("properties")
+    properties = cast("Raw", said) if isinstance(said, dict) else {}
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key:
-            raise BadArguments(f"{word!r} is no argument; write key=value, or give all of them with --args JSON")
+            raise BadArguments(
+                f"{_short(word)!r} is no argument; write key=value, or give all of them with --args JSON"
+            )
         if key not in properties and properties and not schema.get("additionalProperties"):
             raise BadArguments(f"there is no argument {key!r}{_near(key, properties)} (--args sends it all the same)")
         arguments[key] = typed(key, text, properties.get(key), schema)
@@ -58,18 +64,44 @@ def typed(key: str, text: str, schema: Any, root: Raw) -> Any:
     if text.startswith("fut_") or not kinds or kinds == {"string"}:
         return text
     try:
-        value: Any = json.loads(text)
+        value: Any = _parsed(text)
     except ValueError:
         value = text
     kind = _KINDS[cast("type[Any]", type(value))]
     if kind in kinds or (kind == "integer" and "number" in kinds):
         return value
-    if kind == "number" and "integer" in kinds and value == int(value):
+    if kind == "number" and "integer" in kinds and value.is_integer():
         return int(value)
     if "string" in kinds:
         return text
     wanted = " or ".join(sorted(kinds))
-    raise BadArguments(f"{key}={text} does not fit: the tool takes {wanted} there{_hint(key, kinds)}")
+    raise BadArguments(f"{key}={_short(text)} does not fit: the tool takes {wanted} there{_hint(key, kinds)}")
+
+
+def _parsed(text: str) -> Any:
+    """JSON, and no more than that.
+
+    Raises:
+        ValueError: it is none, or is nested so deep that nobody could take it.
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    return value
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _hint(key: str, kinds: set[str]) -> str:
@@ -85,15 +117,13 @@ def _kinds(schema: Any, root: Raw, steps: int) -> Iterator[str]:
     if node.get("pattern") == _PATTERN_OF_TOKENS:
         return  # how the gateway says that a token may stand here
     said = node.get("type")
-    if isinstance(said, str):
-        yield said
-    elif isinstance(said, list):
-        yield from cast("list[str]", said)
+    yield from (kind for kind in (cast("list[Any]", said) if isinstance(said, list) else [said]) if kind in _EVERY_KIND)
     if "const" in node or "enum" in node:
         values: list[Any] = node["enum"] if isinstance(node.get("enum"), list) else [node.get("const")]
         yield from (_KINDS[cast("type[Any]", type(value))] for value in values if said is None)
     for union in ("anyOf", "oneOf", "allOf"):
-        for one in cast("list[Any]", node.get(union) or []):
+        listed = node.get(union)
+        for one in cast("list[Any]", listed) if isinstance(listed, list) else ():
             yield from _kinds(one, root, steps + 1)
     reference = node.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/"):
@@ -111,7 +141,7 @@ def _at(reference: str, root: Raw) -> Any:
 
 def _object(text: str) -> Raw:
     try:
-        value = json.loads(text)
+        value = _parsed(text)
     except ValueError as error:
         raise BadArguments(f"--args is no JSON: {error}") from None
     if not isinstance(value, dict):

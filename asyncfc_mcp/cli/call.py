@@ -6,12 +6,11 @@ import difflib
 import json
 import signal
 import sys
-from base64 import b64decode
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import anyio
 import anyio.abc
@@ -29,7 +28,7 @@ from mcp_types import (
     Tool,
 )
 
-from asyncfc_mcp.cli.arguments import arguments_from
+from asyncfc_mcp.cli.arguments import BadArguments, arguments_from
 from asyncfc_mcp.cli.files import chosen_file
 from asyncfc_mcp.cli.gateways import Session, own_gateway, running_gateway
 from asyncfc_mcp.cli.tables import harmless
@@ -63,18 +62,38 @@ class Wish:
     as_json: bool
 
 
+class _End(NamedTuple):
+    """What a call came to."""
+
+    result: CallToolResult | None
+    """None when there was none in time."""
+    exit_code: int
+
+
 def run_call(wish: Wish, config: Path | None, url: str | None, token_file: Path | None) -> None:
     """Make the call; exit code 1 when it failed, was cancelled or took too long, 2 when it could not be made."""
     configure_logs("critical")  # what matters of it is in the answer
+    result: CallToolResult | None = None
     try:
         opened = running_gateway(url, token_file) if url is not None else own_gateway(chosen_file(config))
-        code = anyio.run(_call, wish, opened, url)
+        # read before anything is started: while a loop runs, Ctrl-C could not end a read
+        whole = _stdin() if wish.whole == "-" else wish.whole
+        result, code = anyio.run(_call, replace(wish, whole=whole), opened, url)
     except* (GatewayError, MCPError, click.UsageError) as group:
         click.echo(f"asyncfc-mcp: {_first(group)}", err=True)
         code = 2
     except* KeyboardInterrupt:  # before there was anything to cancel, or where no signal can be waited for
         code = 1
+    if result is not None:
+        _print(result, as_json=wish.as_json)
     sys.exit(code)
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise BadArguments(f"--args on stdin is no text: {error}") from None
 
 
 def _first(group: BaseException) -> BaseException:
@@ -83,11 +102,10 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-async def _call(wish: Wish, opened: AbstractAsyncContextManager[Session], url: str | None) -> int:
+async def _call(wish: Wish, opened: AbstractAsyncContextManager[Session], url: str | None) -> _End:
     async with opened as session:
         tool = await _tool(session, wish.tool)
-        whole = sys.stdin.read() if wish.whole == "-" else wish.whole
-        arguments = arguments_from(wish.words, whole, tool.input_schema)
+        arguments = arguments_from(wish.words, wish.whole, tool.input_schema)
         watch = Watch(session.client, _show)
         result: CallToolResult | None = None
         interruptible = anyio.CancelScope()
@@ -97,9 +115,8 @@ async def _call(wish: Wish, opened: AbstractAsyncContextManager[Session], url: s
                 result = await _result(watch, wish, tool, arguments)
             tasks.cancel_scope.cancel()
         if result is not None:
-            _print(result, as_json=wish.as_json)
-            return 1 if result.is_error else 0
-        return await _left(watch, wish, None if interruptible.cancel_called else url)
+            return _End(result, 1 if result.is_error else 0)
+        return _End(None, await _left(watch, wish, None if interruptible.cancel_called else url))
 
 
 async def _result(watch: Watch, wish: Wish, tool: Tool, arguments: dict[str, Any]) -> CallToolResult | None:
@@ -191,7 +208,7 @@ def _text_of(block: ContentBlock) -> str:
         case TextContent():
             return block.text
         case ImageContent() | AudioContent():
-            return f"[{block.type} {block.mime_type}, {len(b64decode(block.data))} bytes]"
+            return f"[{block.type} {block.mime_type}, {len(block.data.rstrip('=')) * 3 // 4} bytes]"
         case ResourceLink():
             return f"[resource {block.uri}]"
         case EmbeddedResource(resource=TextResourceContents() as resource):

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from asyncfc_mcp.cli.opening import gateway_in_words
-from asyncfc_mcp.cli.tables import print_table
+from asyncfc_mcp.cli.tables import harmless, print_table
 from asyncfc_mcp.config.load import load_file, state_folder
 from asyncfc_mcp.config.models import GatewaySettings
 from asyncfc_mcp.core.future import SETTLED, FutureState
@@ -85,7 +85,7 @@ def run_futures(config_file: Path | None, wanted: Wanted, *, as_json: bool) -> N
     _print_all(chosen, wanted)
     for one in seen:
         if one.snapshot is None:
-            click.echo(f"{gateway_in_words(one.gateway)} shows nothing: it has no dashboard (--dashboard)", err=True)
+            click.echo(harmless(f"{gateway_in_words(one.gateway)} shows nothing: {one.why_nothing}"), err=True)
 
 
 def _live(seen: Sequence[Seen]) -> Iterator[Listed]:
@@ -143,14 +143,14 @@ def _print_all(chosen: Sequence[Listed], wanted: Wanted) -> None:
         [
             (
                 one.token or "(stored)",
-                _harmless(one.server),
-                _harmless(one.tool),
+                harmless(one.server),
+                harmless(one.tool),
                 one.state,
                 time.strftime(
                     "%H:%M:%S" if now_s - one.arrived_s < 86400 else "%Y-%m-%d", time.localtime(one.arrived_s)
                 ),
                 _duration((one.settled_s or now_s) - one.arrived_s),
-                _harmless((one.failure or "").replace("_", " ") or one.why),
+                harmless((one.failure or "").replace("_", " ") or one.why),
             )
             for one in chosen
         ],
@@ -161,12 +161,12 @@ def _print_one(one: Listed) -> None:
     facts = {
         "token": one.token,
         "gateway": "none that runs; from the store" if one.source == "store" else f"process {one.source}",
-        "call": f"{_harmless(one.server)}: {_harmless(one.tool)}",
+        "call": f"{harmless(one.server)}: {harmless(one.tool)}",
         "state": one.state + (f" ({one.failure.replace('_', ' ')})" if one.failure else ""),
         "came": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.arrived_s)),
         "waited": _duration(one.started_s - one.arrived_s) if one.started_s is not None else "",
         "ran": _duration(one.settled_s - one.started_s) if one.settled_s and one.started_s else "",
-        "why": _harmless(one.why),
+        "why": harmless(one.why),
     }
     for name, value in facts.items():
         if value:
@@ -177,8 +177,3 @@ def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{max(0.0, seconds):.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
-
-
-def _harmless(text: str) -> str:
-    """A terminal obeys control characters, and names are the servers' own."""
-    return json.dumps(text, ensure_ascii=False)[1:-1] if not text.isprintable() else text

@@ -31,9 +31,7 @@ class GatewayUnreachable(GatewayError):
     """There is no gateway at that address, or it does not let us in."""
 
     def __init__(self, url: str, fact: str, way_out: str) -> None:
-        parts = urlsplit(url)
-        place = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
-        super().__init__(f"{place} {fact}; {way_out}")
+        super().__init__(f"{_place(url)} {fact}; {way_out}")
         self.url = url
 
 
@@ -74,6 +72,15 @@ async def running_gateway(url: str, token_file: Path | None) -> AsyncGenerator[S
         way: Any = sse_client(url, headers=headers) if is_sse else streamable_http_client(url, http_client=http)
         async with Client(way, client_info=_CLIENT_INFO) as client:
             yield Session(client, None)
+
+
+def _place(url: str) -> str:
+    """The address without what may be secret in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "what --url says"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else "what --url says"
 
 
 async def _look(url: str, headers: dict[str, str]) -> None:

@@ -92,7 +92,10 @@ def _switch(do: Callable[[Hands], list[GatewayError]], all_well: str) -> None:
 
 
 def _surroundings() -> Surroundings:
-    return Surroundings(Path.home(), os.environ, platform_of(), Path.cwd())
+    try:
+        return Surroundings(Path.home(), os.environ, platform_of(), Path.cwd())
+    except FileNotFoundError:
+        raise click.ClickException("the folder that you are in is not there any more: go to another one") from None
 
 
 def _hands(where: Surroundings) -> Hands:

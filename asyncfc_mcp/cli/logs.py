@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import time
@@ -11,6 +12,7 @@ from typing import BinaryIO
 
 import click
 
+from asyncfc_mcp.cli.tables import harmless
 from asyncfc_mcp.config.load import state_folder
 from asyncfc_mcp.downstream.links.server_logs import log_file, log_folder, logged_servers, old_file
 from asyncfc_mcp.errors import GatewayError
@@ -23,8 +25,8 @@ class NothingLogged(GatewayError):
 
     def __init__(self, server: str, folder: Path, known: list[str]) -> None:
         near = difflib.get_close_matches(server, known, n=1)
-        there = f"there are logs of {', '.join(known)}" if known else f"{folder} is empty"
-        meant = f"did you mean {near[0]}? " if near else ""
+        there = f"there are logs of {', '.join(map(harmless, known))}" if known else f"{folder} is empty"
+        meant = f"did you mean {harmless(near[0])}? " if near else ""
         super().__init__(
             f"nothing is logged of a server {server!r}; {there}; {meant}a log begins when a gateway starts the server, "
             "and servers at an address have none"
@@ -41,11 +43,12 @@ def run_logs(server: str | None, *, lines: int, follows: bool) -> None:
     folder = state_folder(os.environ)
     known = logged_servers(folder)
     if server is None:
-        click.echo("\n".join(known) if known else f"No server has been logged yet; the logs will be in {folder}.")
+        none = f"No server has been logged yet; the logs will be in {folder}."
+        click.echo("\n".join(map(harmless, known)) if known else none)
         return
-    path = log_file(folder, server)
+    path = known.get(server, log_file(folder, server))
     if not path.is_file() and not old_file(path).is_file():
-        raise click.ClickException(str(NothingLogged(server, log_folder(folder), known)))
+        raise click.ClickException(str(NothingLogged(server, log_folder(folder), [*known])))
     file = _opened(path)
     try:
         for line in _last_lines(path, file, lines):
@@ -73,8 +76,10 @@ def _last_lines(path: Path, file: BinaryIO | None, number: int) -> list[str]:
 
 
 def _follow(path: Path, file: BinaryIO | None) -> None:
+    # a character may come in two parts
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for chunk in _growth(path, file):
-        click.echo(chunk.decode("utf-8", "replace"), nl=False)
+        click.echo(decoder.decode(chunk), nl=False)
 
 
 def _growth(path: Path, file: BinaryIO | None) -> Iterator[bytes]:

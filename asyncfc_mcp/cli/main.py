@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from asyncfc_mcp import __version__
-from asyncfc_mcp.cli.ages import age_s
+from asyncfc_mcp.cli.ages import Seconds, age_s
 from asyncfc_mcp.cli.network import NetworkOptions, network_options
 from asyncfc_mcp.inspection.hosts import HOSTS
 
@@ -26,6 +27,10 @@ config_option = click.option(
 @click.version_option(__version__, prog_name="asyncfc-mcp")
 def main() -> None:
     """Give any MCP assistant asynchronous function calling."""
+    if os.environ.get("OTEL_PROPAGATORS"):  # read by what most commands import
+        from asyncfc_mcp.telemetry.propagators import settle_propagators
+
+        settle_propagators(os.environ)
 
 
 @main.command(context_settings={"ignore_unknown_options": False})
@@ -110,9 +115,7 @@ def purge(*, config_file: Path | None, store: str | None, has_all: bool, older_t
 @click.option("--server", help="Only this server.")
 @click.option("--client", type=click.Choice(list(HOSTS)), help="The host that has to take in all the tools.")
 @click.option("--gui", "is_gui", is_flag=True, help="Start them as a program with windows would, with its short PATH.")
-@click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(1), default=60.0, show_default=True, help="Seconds for a start."
-)
+@click.option("--timeout", "timeout_s", type=Seconds(1), default=60.0, show_default=True, help="Seconds for a start.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def doctor(
     *,
@@ -137,7 +140,7 @@ def doctor(
     "--explain",
     nargs=2,
     metavar="CALL CALL",
-    help="Say why two calls may or may not overlap, each as 'TOOL {\"argument\": \"value\"}'.",
+    help='Say why two calls may or may not overlap, each as \'TOOL {"argument": "value"}\'.',
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def annotate(
@@ -199,9 +202,7 @@ def tools(context: click.Context, *, config_file: Path | None, server: str | Non
 @config_option
 @click.option("--url", help="A gateway that runs, instead of one of our own: http://127.0.0.1:8765/mcp, say.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="Holds the bearer token for --url.")
-@click.option(
-    "--wait", "wait_s", type=click.FloatRange(0), help="Seconds to wait for the result.  [default: until it is there]"
-)
+@click.option("--wait", "wait_s", type=Seconds(0), help="Seconds to wait for the result.  [default: until it is there]")
 @click.option("--json", "as_json", is_flag=True, help="The whole result as one JSON document.")
 def call(
     *,

@@ -10,6 +10,7 @@ import click
 
 from asyncfc_mcp.config.load import state_folder
 from asyncfc_mcp.dashboard.directory import RunningGateway, running_gateways
+from asyncfc_mcp.dashboard.reading import Seen, address_good_once
 from asyncfc_mcp.errors import GatewayError
 
 
@@ -37,12 +38,19 @@ def open_dashboard(pid: int | None, *, prints_only: bool) -> None:
     if not shown:
         raise click.ClickException(str(NoDashboard(pid, running)))
     gateway, address = shown[-1]
-    if not prints_only and sys.stdout.isatty() and webbrowser.open(address):
+    if not prints_only and sys.stdout.isatty() and _opens(gateway):
         click.echo(f"opened the dashboard of {gateway_in_words(gateway)}")
     else:
         click.echo(address)
     for other, _ in shown[:-1]:
         click.echo(f"another one: `asyncfc-mcp dashboard {other.pid}`, of {gateway_in_words(other)}", err=True)
+
+
+def _opens(gateway: RunningGateway) -> bool:
+    address = address_good_once(gateway)
+    if address is None:
+        raise click.ClickException(f"{gateway_in_words(gateway)}: {Seen(gateway, None).why_nothing}")
+    return webbrowser.open(address)
 
 
 def gateway_in_words(gateway: RunningGateway) -> str:

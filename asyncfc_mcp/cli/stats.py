@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from asyncfc_mcp.cli.opening import gateway_in_words
-from asyncfc_mcp.cli.tables import print_table
+from asyncfc_mcp.cli.tables import harmless, print_table
 from asyncfc_mcp.config.load import state_folder
 from asyncfc_mcp.dashboard.reading import Seen, look
 
@@ -67,6 +67,9 @@ def run_stats(*, watches: bool, as_json: bool) -> None:
         else:
             for one in stats:
                 _print(one)
+            for one in seen:
+                if one.snapshot is None:
+                    click.echo(harmless(f"{gateway_in_words(one.gateway)}: {one.why_nothing}"), err=True)
         if not watches:
             return
         try:
@@ -78,8 +81,7 @@ def run_stats(*, watches: bool, as_json: bool) -> None:
 def _nothing_to_ask(seen: Sequence[Seen]) -> str:
     if not seen:
         return "no gateway runs"
-    names = ", ".join(gateway_in_words(one.gateway) for one in seen)
-    return f'{names}: no dashboard, which is where this is read; start it with --dashboard 0 or set "dashboard": 0'
+    return "\n".join(f"{gateway_in_words(one.gateway)}: {one.why_nothing}" for one in seen)
 
 
 def _stats(snapshot: dict[str, Any]) -> GatewayStats:
@@ -125,7 +127,7 @@ def _print(stats: GatewayStats) -> None:
         ("server", "state", "calls", "unsettled", "failed", "wait p50", "p95", "run p50", "p95"),
         [
             (
-                one.server,
+                harmless(one.server),
                 one.state,
                 str(one.calls),
                 str(one.unsettled),
@@ -137,7 +139,7 @@ def _print(stats: GatewayStats) -> None:
     )
     for one in stats.servers:
         if one.message:
-            click.echo(f"{one.server}: {one.message}")
+            click.echo(harmless(f"{one.server}: {one.message}"))
 
 
 def _shown(value: float | None) -> str:

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import anyio
 from mcp import Client
-from mcp_types import CallToolResult, TextResourceContents
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 Raw = dict[str, Any]
 
@@ -49,7 +50,10 @@ class Watch:
     async def start(self, tool: str, arguments: Raw) -> CallToolResult | None:
         """Make the call; its result, if it has one at once and no token."""
         self._sent_at = time.monotonic()
-        answer = await self._call(tool, arguments)
+        try:
+            answer = await self._call(tool, arguments)
+        except MCPError as error:  # what a server refuses at once comes as it was said, and is a result all the same
+            answer = CallToolResult(content=[TextContent(text=error.message)], is_error=True)
         self.token = _token_in(answer)
         if self.token is not None:
             return None

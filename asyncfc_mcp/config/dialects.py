@@ -68,6 +68,12 @@ _SCRIPT_FOLDERS = frozenset({"bin", "scripts"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
+def without_options(command: str) -> str:
+    """A command as it may be shown: where options stand in it that belong into `args`, they may be secret."""
+    program, *words = command.split()
+    return f"{program} …" if any(word.startswith("-") for word in words) else command
+
+
 def program_name(command: str) -> str:
     """The program without its folder and the endings that Windows adds; both kinds of slash count."""
     path = PureWindowsPath(command)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from asyncfc_mcp.config.load import LoadedConfig, load_noting
-from asyncfc_mcp.config.problems import Findings
+from asyncfc_mcp.config.problems import ConfigurationError, Findings
 from asyncfc_mcp.errors import GatewayError
+
+_NOT_A_FILE = "not a file"
 
 
 class ConfigFile:
@@ -51,6 +53,17 @@ class ConfigFile:
             raise read
         return read
 
+    def load_again(self) -> LoadedConfig:
+        """Read it anew.
+
+        Raises:
+            GatewayError: it cannot be used, or a pipe or a device, which may never end, has come in its place.
+        """
+        self.loaded_from = self.look()
+        if self.loaded_from[self.path] == _NOT_A_FILE and not self.path.is_dir():
+            raise ConfigurationError(self._named, "the file", "a pipe or a device now", "a file, which can be followed")
+        return self.load()
+
     def _read(self) -> LoadedConfig | GatewayError:
         self.loaded_from = self.look()
         findings = Findings()
@@ -63,9 +76,10 @@ class ConfigFile:
 
 
 def _content_hash(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a pipe would be used up, or never end
-        return "not a file"
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
+        if path.exists() and not path.is_file():  # a pipe would be used up, or never end
+            return _NOT_A_FILE
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:  # also of a name too long to be one, and of a folder that may not be entered any more
         return type(error).__name__

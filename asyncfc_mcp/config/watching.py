@@ -85,7 +85,7 @@ class ConfigWatch:
 
     def _load(self) -> LoadedConfig | GatewayError:
         try:
-            return self._file.load()
+            return self._file.load_again()
         except GatewayError as error:
             return error
 

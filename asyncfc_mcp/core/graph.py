@@ -110,3 +110,18 @@ def first_blocker(node: Node) -> str | None:
         if node.row is not None:
             node = node.row.oldest
     return None
+
+
+def calls_before(node: Node, most: int) -> list[str]:
+    """The futures of calls directly before a node, those in groups too; the latest of them where they are many."""
+    found: dict[str, None] = {}
+    nodes = list(node.blockers)
+    for _ in range(4 * most):  # a row of groups is long where everything conflicts
+        if not nodes or len(found) == most:
+            break
+        one = nodes.pop()
+        if one.future is not None:
+            found[one.future] = None
+        else:
+            nodes += one.blockers
+    return list(found)

@@ -17,6 +17,7 @@ from asyncfc_mcp.dashboard.snapshot import View
 SNAPSHOT_PATH = f"{PAGE_PATH}/snapshot"
 EVENTS_PATH = f"{PAGE_PATH}/events"
 SESSION_PATH = f"{PAGE_PATH}/session"
+TICKET_PATH = f"{PAGE_PATH}/ticket"
 
 _STATIC = {
     PAGE_PATH: ("index.html", "text/html"),
@@ -25,7 +26,7 @@ _STATIC = {
     f"{PAGE_PATH}/dashboard.js": ("dashboard.js", "text/javascript"),
     f"{PAGE_PATH}/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-DASHBOARD_PATHS = (*_STATIC, SNAPSHOT_PATH, EVENTS_PATH, SESSION_PATH)
+DASHBOARD_PATHS = (*_STATIC, SNAPSHOT_PATH, EVENTS_PATH, SESSION_PATH, TICKET_PATH)
 """They look after themselves: what shows anything needs the dashboard's own token."""
 
 
@@ -42,6 +43,7 @@ def dashboard_routes(view: View, guard: Guard) -> list[BaseRoute]:
         *(Route(path, _static(name, media_type)) for path, (name, media_type) in _STATIC.items()),
         Route(SESSION_PATH, guard.open_session, methods=["POST"]),
         Route(SESSION_PATH, guard.guarding(request_response(check_session)), methods=["GET"]),
+        Route(TICKET_PATH, guard.guarding(request_response(guard.give_ticket)), methods=["POST"]),
         Route(SNAPSHOT_PATH, guard.guarding(request_response(snapshot)), methods=["GET"]),
         Route(EVENTS_PATH, guard.guarding(Feed(view)), methods=["GET"]),
     ]

@@ -167,11 +167,8 @@ def _status(key: str, status: ServerStatus) -> Json:
         "message": message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…",
         "attempts": status.attempts,
         "retry_at_s": round(time.time() + status.retry_in_s) if status.retry_in_s is not None else None,
-        "fails_fast": status.fails_fast,
         "is_given_up": status.is_given_up,
         "protocol": status.protocol_version,
-        "name": status.server_name,
-        "version": status.server_version,
     }
 
 

@@ -20,6 +20,7 @@ from asyncfc_mcp.downstream.breaker import Breaker
 from asyncfc_mcp.downstream.handshake import explanation, is_lasting
 from asyncfc_mcp.downstream.links.link import Link
 from asyncfc_mcp.downstream.links.remote import remote_link
+from asyncfc_mcp.downstream.links.secrets import secrets_of
 from asyncfc_mcp.downstream.links.stdio import stdio_link
 from asyncfc_mcp.downstream.outcome import DownstreamUnavailable
 from asyncfc_mcp.downstream.patience import DEFAULT_PATIENCE, Patience
@@ -55,6 +56,7 @@ class Supervisor:
         self.starts = 0
         """How often it was ready."""
         self._entry = entry
+        self._secrets = secrets_of(entry)
         self._open_talk = talk
         self._sign_in = sign_in
         self._start_timeout_s = start_timeout_s
@@ -255,6 +257,8 @@ class Supervisor:
         )
         self._ended_tries += 1
         message = explanation(failure, trouble) if failure else trouble or "it closed the connection"
+        # a server that refuses a credential may quote it
+        message = self._secrets.hidden_in(message.encode("utf-8", "replace")).decode()
         self._log_failure(message, has_opened=has_opened)
         if self._breaker.gives_up:
             message += f"; it was given up after {self.attempts} failures in a row"

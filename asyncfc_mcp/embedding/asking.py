@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
+import structlog
 from mcp.client import ClientRequestContext
 from mcp.client.session import ElicitationFnT
 from mcp_types import ElicitRequestParams, ElicitResult
+from pydantic import ValidationError
 
 from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.downstream.outcome import InputRefused
@@ -18,6 +20,8 @@ Elicit = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 """Answers one question: from the `params` of `elicitation/create` to an `ElicitResult`, both as on the wire."""
 
 _ELICITATION = "elicitation/create"
+
+log = structlog.get_logger()
 
 
 def claims_of(elicit: Elicit | None) -> Claims:
@@ -48,7 +52,8 @@ class ProgramRequester:
         if method != _ELICITATION:
             raise InputRefused(f"the program cannot answer {method}")
         with anyio.move_on_after(timeout_s):
-            return await self._elicit(dict(params or {}))
+            answer = await _answered(self._elicit, dict(params or {}))
+            return answer.model_dump(by_alias=True, mode="json", exclude_none=True)
         raise InputRefused(f"the program did not answer within {timeout_s:g} s")
 
 
@@ -58,8 +63,18 @@ def as_callback(elicit: Elicit | None) -> ElicitationFnT | None:
         return None
 
     async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001
-        return ElicitResult.model_validate(
-            await elicit(params.model_dump(by_alias=True, mode="json", exclude_none=True))
-        )
+        return await _answered(elicit, params.model_dump(by_alias=True, mode="json", exclude_none=True))
 
     return answer
+
+
+async def _answered(elicit: Elicit, question: dict[str, Any]) -> ElicitResult:
+    """What the program answers: declined where it fails to, which must end neither the call nor the gateway."""
+    try:
+        answer = await elicit(question)
+        return ElicitResult.model_validate(answer)
+    except ValidationError:  # it quotes the answer, which may be secret
+        log.error("question_declined", why="what `elicit` gave is no ElicitResult")  # noqa: TRY400
+    except Exception:
+        log.exception("question_declined", why="`elicit` raised")
+    return ElicitResult(action="decline")

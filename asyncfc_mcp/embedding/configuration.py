@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from asyncfc_mcp.config.load import LoadedConfig, load_document, load_file, state_folder
+from asyncfc_mcp.config.problems import ConfigurationError
+from asyncfc_mcp.embedding.plain import plain
 
 FROM_PROGRAM = "Gateway(...)"
 """What messages call a configuration that is no file."""
@@ -30,9 +31,11 @@ def from_document(document: Mapping[str, Any], folder: Path | None) -> Setup:
     Raises:
         ConfigurationError: it cannot be used.
     """
-    # as JSON has it, so that a dictionary means what the same file would; paths may be objects
-    plain = json.loads(json.dumps(dict(document), default=os.fspath))
-    return _setup(load_document(plain, FROM_PROGRAM, os.environ), folder)
+    try:  # so that a dictionary means what the same file would
+        as_in_a_file = plain(document)
+    except ValueError as odd:
+        raise ConfigurationError(FROM_PROGRAM, "config", f"no JSON: {odd}", "what a file can hold, and paths") from None
+    return _setup(load_document(as_in_a_file, FROM_PROGRAM, os.environ), folder)
 
 
 def from_file(path: Path, folder: Path | None) -> Setup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import secrets
 from collections.abc import Generator
@@ -11,18 +12,19 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 from mcp import Client
+from mcp_types import CallToolResult
 
 from asyncfc_mcp.app import App
 from asyncfc_mcp.core.future import SETTLED, Move
 from asyncfc_mcp.core.token import KNOWN_CALLER_BITS, mint, slug_of
 from asyncfc_mcp.downstream.catalog import CatalogTool
+from asyncfc_mcp.downstream.naming import RESERVED_NAMES
 from asyncfc_mcp.embedding.asking import Elicit, ProgramRequester, as_callback, claims_of
 from asyncfc_mcp.embedding.configuration import Setup
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.gateway import UnknownTool
-from asyncfc_mcp.server.doorway import LONGEST_SCOPE
 from asyncfc_mcp.transports.stdio import PRINCIPAL
 
 _LETTING_GO_S = 1.0
@@ -41,10 +43,24 @@ class NotRunning(GatewayError):
         )
 
 
+class WrongLoop(GatewayError):
+    """A gateway, or a future of it, is used outside of the event loop that it lives in."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a gateway lives in the asyncio event loop in which its `async with` block was entered, and only tasks of "
+            "that loop may use it: from another thread go through `asyncio.run_coroutine_threadsafe(..., loop)`, or "
+            "make a Gateway for each loop"
+        )
+
+
 class Engine:
     """One run of a gateway in this process."""
 
     def __init__(self, setup: Setup, elicit: Elicit | None) -> None:
+        self._loop = _current_loop()
+        if self._loop is None:
+            raise WrongLoop
         self._elicit = elicit
         self._claims = claims_of(elicit)
         self.app = App(setup.loaded, setup.state_folder)
@@ -92,30 +108,43 @@ class Engine:
                 self._one_gone = anyio.Event()
                 await self._one_gone.wait()
 
+    def now(self) -> App:
+        """The running gateway, for what takes no time.
+
+        Raises:
+            NotRunning: it does not run.
+            WrongLoop: it runs elsewhere.
+        """
+        if self._is_over:
+            raise NotRunning
+        if _current_loop() is not self._loop:
+            raise WrongLoop
+        return self.app
+
     @contextmanager
     def in_use(self) -> Generator[App]:
         """The running gateway, as long as it runs.
 
         Raises:
             NotRunning: it does not, or was ended meanwhile.
+            WrongLoop: it runs elsewhere.
         """
-        if self._is_over:
-            raise NotRunning
+        app = self.now()
         with anyio.CancelScope() as scope:
             self._waiting.add(scope)
             try:
-                yield self.app
+                yield app
             finally:
                 self._waiting.discard(scope)
                 self._one_gone.set()
         if scope.cancelled_caught:
-            raise NotRunning
+            raise NotRunning from None
 
     def caller(self, scope: str | None) -> Caller:
         """This program, in one of its scopes."""
         return Caller(
             principal=PRINCIPAL,
-            scope=PRINCIPAL if scope is None else f"{PRINCIPAL}/{scope[:LONGEST_SCOPE]}",
+            scope=PRINCIPAL if scope is None else f"{PRINCIPAL}/{scope}",
             ends_with=PRINCIPAL,
             cap_s=math.inf,
             claims=self._claims,
@@ -137,7 +166,8 @@ class Engine:
             await catalog.tools()
             found = catalog.find(name)
         if found is None:
-            raise UnknownTool(name, [known.name for known in catalog.known])
+            own = "it is for models: `model_call` calls it, a program uses `Future`" if name in RESERVED_NAMES else None
+            raise UnknownTool(name, [known.name for known in catalog.known], own)
         return found
 
     async def new_token(self, caller: Caller, tool: str) -> str:
@@ -195,5 +225,17 @@ class Engine:
         # made once for each of its states anyway, and must never be an old one.
         callback = as_callback(self._elicit)
         async with Client(self.app.handlers.server, cache=None, elicitation_callback=callback) as client:
+            client.session.validate_tool_result = _as_the_server_gave_it
             task_status.started(client)
             await anyio.sleep_forever()
+
+
+async def _as_the_server_gave_it(name: str, result: CallToolResult) -> None:
+    """A result that is not as its tool promised is the model's to read; to raise would lose what has been done."""
+
+
+def _current_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # there is none, or it is of another kind
+        return None

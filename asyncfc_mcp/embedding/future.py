@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
+from typing import Any
 
 from asyncfc_mcp.core.future import Failure, FailureReason, FutureState
 from asyncfc_mcp.embedding.engine import Engine
@@ -44,7 +46,7 @@ class WaitTimedOut(GatewayError, TimeoutError):
 
 
 class Future:
-    """A call that was taken in, and stands for its value.
+    """A call that was taken in, and stands for its value; `await future` gives it.
 
     It may stand anywhere in the arguments of later calls, at any depth; so may a part of it, `future / "items/0/url"`.
     Inside a longer text, write `future.embedded`. Two of them are equal when they stand for the same call.
@@ -117,6 +119,10 @@ class Future:
     def __hash__(self) -> int:
         return hash(self._future.call.future)
 
+    def __await__(self) -> Generator[Any, Any, Result]:
+        """Its value, as `result()` gives it."""
+        return self.result().__await__()
+
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until it has settled; whether it has. Never raises for a failed call.
 
@@ -127,7 +133,7 @@ class Future:
         """
         if not self.is_settled:
             requester = self._engine.requester(self._caller)
-            wait_s = math.inf if timeout_s is None else timeout_s
+            wait_s = wait_seconds(timeout_s)
             with self._engine.in_use() as app:
                 await app.gateway.wait(self._caller, (self._future,), "all", wait_s, requester)
         return self.is_settled
@@ -172,5 +178,17 @@ class Future:
             NotRunning: the gateway's block was left.
         """
         if not self.is_settled:
-            with self._engine.in_use() as app:
-                app.gateway.cancel((self._future,), reason)
+            self._engine.now().gateway.cancel((self._future,), reason)
+
+
+def wait_seconds(timeout_s: float | None) -> float:
+    """How long to wait: infinity for None.
+
+    Raises:
+        ValueError: it is NaN, which is neither over nor to come.
+    """
+    if timeout_s is None:
+        return math.inf
+    if math.isnan(timeout_s):
+        raise ValueError("timeout_s is NaN: give seconds, or None to wait as long as it takes")
+    return timeout_s

@@ -19,6 +19,7 @@ from asyncfc_mcp.embedding.logs import leave_logs_to_the_program
 from asyncfc_mcp.embedding.scope import Scope
 from asyncfc_mcp.embedding.values import Server
 from asyncfc_mcp.errors import GatewayError
+from asyncfc_mcp.server.doorway import LONGEST_SCOPE
 
 AnyPath = str | os.PathLike[str]
 
@@ -28,6 +29,14 @@ class AlreadyRunning(GatewayError):
 
     def __init__(self) -> None:
         super().__init__("the gateway runs already: make one Gateway for each `async with` block")
+
+
+class ScopeNameTooLong(GatewayError):
+    """What follows would not count, and two conversations would be one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the name of a scope has at most {LONGEST_SCOPE} characters; this one has {len(name)}")
+        self.name = name
 
 
 class Gateway(Scope):
@@ -109,7 +118,12 @@ class Gateway(Scope):
         """A conversation of its own; the same name is the same scope.
 
         Calls of different scopes keep no order among each other, and share no attached results.
+
+        Raises:
+            ScopeNameTooLong: it has more than 200 characters.
         """
+        if len(name) > LONGEST_SCOPE:
+            raise ScopeNameTooLong(name)
         return Scope(self._running, name)
 
     def client(self, **options: Any) -> Client:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -12,13 +11,26 @@ from mcp.shared.exceptions import MCPError
 from asyncfc_mcp.core.token import named
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.embedding.engine import Engine
-from asyncfc_mcp.embedding.future import Future, WaitTimedOut
+from asyncfc_mcp.embedding.future import Future, WaitTimedOut, wait_seconds
+from asyncfc_mcp.embedding.plain import NotJson, plain
 from asyncfc_mcp.embedding.values import Result, Tool
+from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.gateway.answering.turns import Wishes
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.gateway.words.shaping import text_block
 from asyncfc_mcp.server.doorway import SCOPE_META_KEY
 from asyncfc_mcp.server.schema import TOOL_META_KEY
+
+
+class ForeignFuture(GatewayError):
+    """A future stands in the arguments of a call where its token means another call."""
+
+    def __init__(self, future: Future) -> None:
+        super().__init__(
+            f"{future} ({future.tool}) is a future of another gateway, run or scope, and that is the name of another "
+            "call here: pass on what its `result()` gives, or choose names that differ"
+        )
+        self.future = future
 
 
 class Scope:
@@ -71,8 +83,9 @@ class Scope:
         meta: Any = {SCOPE_META_KEY: self._name} if self._name is not None else None
         with engine.in_use():
             try:
-                answer = await (await engine.client()).call_tool(name, _wire(dict(arguments or {})), meta=meta)
-            except MCPError as refused:
+                sent = _wire(engine, engine.caller(self._name), arguments)
+                answer = await (await engine.client()).call_tool(name, sent, meta=meta)
+            except (MCPError, NotJson, ForeignFuture) as refused:
                 return Result({"content": [text_block(str(refused))], "isError": True})
             return Result(answer.model_dump(by_alias=True, mode="json", exclude_none=True))
 
@@ -121,7 +134,7 @@ class Scope:
         """
         engine = self._engine()
         caller = engine.caller(self._name)
-        wait_s = math.inf if timeout_s is None else timeout_s
+        wait_s = wait_seconds(timeout_s)
         with engine.in_use():
             future = await self._take_in(caller, tool, arguments, Wishes(wait_s=wait_s))
             if future.is_settled:
@@ -132,7 +145,7 @@ class Scope:
     async def _take_in(self, caller: Caller, name: str, arguments: Mapping[str, Any] | None, wishes: Wishes) -> Future:
         engine = self._engine()
         tool = _waiting_as_wished(await engine.tool(name))
-        sent = _wire(dict(arguments or {}))
+        sent = _wire(engine, caller, arguments)
         turn = await engine.app.gateway.call(caller, tool, sent, wishes, requester=engine.requester(caller))
         return Future(engine, turn.future, caller)
 
@@ -142,9 +155,8 @@ class Scope:
         """All futures of this scope that can be waited for, oldest first; also those that a model was given."""
         engine = self._engine()
         caller = engine.caller(self._name)
-        with engine.in_use() as app:
-            mine = (one for one in app.gateway.futures(caller) if one.caller.scope == caller.scope)
-            return tuple(Future(engine, one, caller) for one in mine)
+        mine = (one for one in engine.now().gateway.futures(caller) if one.caller.scope == caller.scope)
+        return tuple(Future(engine, one, caller) for one in mine)
 
     async def future(self, token: str) -> Future:
         """The future under a token, of any scope of this program.
@@ -165,17 +177,30 @@ def _waiting_as_wished(tool: CatalogTool) -> CatalogTool:
     return dataclasses.replace(tool, policy=dataclasses.replace(tool.policy, mode="async"))
 
 
-def _wire(value: Any) -> Any:
-    """Arguments as JSON: futures by their tokens."""
-    match value:
-        case Future():
-            return value.token
-        case dict():
-            return {key: _wire(item) for key, item in cast("dict[str, Any]", value).items()}
-        case list() | tuple():
-            return [_wire(item) for item in cast("list[Any]", value)]
-        case _:
+def _wire(engine: Engine, caller: Caller, arguments: object) -> dict[str, Any]:
+    """Arguments as JSON: futures by their tokens.
+
+    Raises:
+        NotJson: something in them is none.
+        ForeignFuture: the token of a future in them is that of another.
+    """
+
+    def token_of(value: object) -> object:
+        if not isinstance(value, Future):
             return value
+        gateway = engine.app.gateway
+        known = gateway.table.find(caller, value.token)
+        # one of an earlier run has its value here too where the store outlives us
+        if known is not None and value != Future(engine, known, caller) and not gateway.remembers:
+            raise ForeignFuture(value)
+        return value.token
+
+    if arguments is not None and not isinstance(arguments, Mapping):
+        raise NotJson(f"they are of the type {type(arguments).__name__}")
+    try:
+        return plain(cast("object", arguments) or {}, token_of)
+    except ValueError as odd:
+        raise NotJson(str(odd)) from None
 
 
 def _as_listed(tool: CatalogTool) -> Tool:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import structlog
 
 from asyncfc_mcp.core.future import SETTLED, FutureState, Move
-from asyncfc_mcp.core.graph import Node
+from asyncfc_mcp.core.graph import calls_before
 from asyncfc_mcp.core.label import Label, Template, conflict
 from asyncfc_mcp.core.record import Blocker
 from asyncfc_mcp.downstream.pool import Pool
@@ -50,7 +50,7 @@ class Timekeeping:
             scope=scope_in_logs(future.caller),
             at_s=time.time(),
             needs=call.needs,
-            behind=_calls_before(record.node) if is_blocked else (),
+            behind=calls_before(record.node, MOST_BLOCKERS) if is_blocked else (),
             waits_for=self._why_pending(future) if is_blocked else "",
         )
 
@@ -115,21 +115,6 @@ class Timekeeping:
         )
         because = f"its {_without_arguments(held, before)}" if held is not None else "an earlier call"
         return Blocker(blocker.future, is_data=False, because=because)
-
-
-def _calls_before(node: Node) -> list[str]:
-    """The calls that stand directly before a node, those in groups too; the latest of them where they are many."""
-    found: list[str] = []
-    nodes = list(node.blockers)
-    for _ in range(4 * MOST_BLOCKERS):
-        if not nodes or len(found) == MOST_BLOCKERS:
-            break
-        one = nodes.pop()
-        if one.future is not None:
-            found.append(one.future)
-        else:
-            nodes += one.blockers
-    return found
 
 
 def _without_arguments(label: Label, future: Future) -> str:

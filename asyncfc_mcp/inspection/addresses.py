@@ -57,6 +57,9 @@ async def _reason(entry: RemoteEntry, server: ListedServer) -> Finding:
         status = await _status(entry)
     except httpx2.TransportError as fault:
         return Finding(server.key, Severity.ERROR, *_of_way(fault, place))
+    except httpx2.InvalidURL:  # a host that no name of a machine can be written like
+        fact = f"no address can be known of {place}"
+        return Finding(server.key, Severity.ERROR, "unknown_host", fact, "correct the host in `url`")
     if status in {401, 403}:
         return _refused(entry, server.key, status)
     return Finding(server.key, Severity.ERROR, *_of_status(status, place, entry, server))
@@ -124,7 +127,7 @@ def _sign_in(server: str) -> Finding:
 def _place(url: str) -> str:
     """The address without what may be secret in it."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -6,14 +6,15 @@ import difflib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 
-from asyncfc_mcp.config.dialects import program_name
+from asyncfc_mcp.config.dialects import program_name, without_options
 from asyncfc_mcp.config.models import StdioEntry
 from asyncfc_mcp.inspection.findings import Finding, Severity
 
-_HOME = Path("~").expanduser()
+_HOME = Path(os.path.expanduser("~"))  # noqa: PTH111 - that of `Path` raises where nobody has a home, as in containers
 _USUAL_FOLDERS = (
     *(_HOME / each for each in (".local/bin", ".cargo/bin", ".bun/bin", ".deno/bin", ".volta/bin", ".pyenv/shims")),
     *(Path(each) for each in ("/opt/homebrew/bin", "/usr/local/bin", "/usr/bin", "/snap/bin", "/opt/local/bin")),
@@ -54,7 +55,7 @@ def command_findings(
     server: str, entry: StdioEntry, environ: Mapping[str, str], terminal_path: str
 ) -> Iterator[Finding]:
     """What keeps its process from being started at all; `terminal_path` is where else its command may be found."""
-    if entry.cwd is not None and not entry.cwd.is_dir():
+    if entry.cwd is not None and not is_there(entry.cwd, is_folder=True):
         yield Finding(
             server,
             Severity.ERROR,
@@ -74,7 +75,7 @@ def command_findings(
 
 def _not_on_path(server: str, entry: StdioEntry, path: str, terminal_path: str) -> Finding:
     command = entry.command
-    fact = f"command {command!r} was not found in its PATH"
+    fact = f"command {without_options(entry.command)!r} was not found in its PATH"
     first, *words = command.split()
     if words and shutil.which(first, path=path):
         remedy = f"write {first!r} as `command` and the words behind it as `args`"
@@ -93,19 +94,19 @@ def _not_on_path(server: str, entry: StdioEntry, path: str, terminal_path: str) 
 def _not_at_its_place(server: str, entry: StdioEntry) -> Finding:
     place = Path(entry.command) if entry.cwd is None else entry.cwd / entry.command
     if entry.command.startswith("~"):
-        whole = Path(entry.command).expanduser()
-        remedy = f"write {str(whole)!r}" if whole.exists() else "write the whole path"
+        whole = _without_tilde(entry.command)
+        remedy = f"write {whole!r}" if is_there(Path(whole)) else "write the whole path"
         fact = f"command {entry.command!r} is not found: no shell is there to replace the ~"
         return Finding(server, Severity.ERROR, "command_not_found", fact, remedy)
-    if place.is_dir():
-        fact = f"command {entry.command!r} is a folder"
-        return Finding(server, Severity.ERROR, "command_not_found", fact, "name the program in it")
-    if not place.exists():
-        fact = f"command {entry.command!r} does not exist"
+    if not is_there(place):
+        fact = f"command {without_options(entry.command)!r} does not exist"
         remedy = f"correct `command`{_near_path(place)}"
         if " " in entry.command:
             remedy += "; words behind the program belong into `args`"
         return Finding(server, Severity.ERROR, "command_not_found", fact, remedy)
+    if is_there(place, is_folder=True):
+        fact = f"command {entry.command!r} is a folder"
+        return Finding(server, Severity.ERROR, "command_not_found", fact, "name the program in it")
     interpreter = _INTERPRETER_OF.get(place.suffix)
     way = f", or start it with {interpreter!r} as `command` and its path in `args`" if interpreter else ""
     fact = f"command {entry.command!r} is there, but is not executable"
@@ -127,7 +128,7 @@ def path_findings(server: str, entry: StdioEntry, *, is_up: bool) -> Iterator[Fi
     severity = Severity.WARNING if is_up else Severity.ERROR
     script = _script(entry)
     base = entry.cwd or Path.cwd()
-    if script is not None and not (base / script).exists():
+    if script is not None and not is_there(base / script):
         fact = f"its script {script!r} does not exist{'' if Path(script).is_absolute() else f' in {base}'}"
         remedy = f"correct the path in `args`{_near_path(base / script)}"
         if not is_up:
@@ -148,12 +149,27 @@ def path_findings(server: str, entry: StdioEntry, *, is_up: bool) -> Iterator[Fi
                 severity,
                 "tilde",
                 f"argument {written!r} reaches the server as it is: no shell is there to replace the ~",
-                f"write {str(Path(written).expanduser())!r} or ${{userHome}}{written[1:]}",
+                f"write {_without_tilde(written)!r} or ${{userHome}}{written[1:]}",
             )
         elif word != script and _is_missing(written):
             fact = f"argument {written!r} is a path that does not exist"
             remedy = f"create it or correct `args`{_near_path(Path(written))}"
             yield Finding(server, severity, "path_missing", fact, remedy)
+
+
+def is_there(path: Path, *, is_folder: bool = False) -> bool:
+    """Whether something is there, or a folder; what may not be looked at is not said to be missing."""
+    try:
+        mode = path.stat().st_mode
+    except PermissionError:
+        return True
+    except OSError:  # an argument may be longer than any name of a file
+        return False
+    return not is_folder or stat.S_ISDIR(mode)
+
+
+def _without_tilde(written: str) -> str:
+    return os.path.expanduser(written)  # noqa: PTH111 - that of `Path` raises where there is no such user
 
 
 def _script(entry: StdioEntry) -> str | None:
@@ -172,12 +188,12 @@ def _script(entry: StdioEntry) -> str | None:
 def _is_missing(written: str) -> bool:
     """An absolute path with nothing there, and no folder to make it in: a server may make the file itself."""
     path = Path(written)
-    return path.is_absolute() and not path.exists() and not (path.suffix and path.parent.is_dir())
+    return path.is_absolute() and not is_there(path) and not (path.suffix and is_there(path.parent, is_folder=True))
 
 
 def _near_path(path: Path) -> str:
     """`; did you mean …?`, from what is there in the last folder of it that exists."""
-    there = next((folder for folder in path.parents if folder.is_dir()), None)
+    there = next((folder for folder in path.parents if is_there(folder, is_folder=True)), None)
     if there is None:
         return ""
     missing = path.relative_to(there).parts[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from asyncfc_mcp.config.models import ServerEntry, StdioEntry
 from asyncfc_mcp.config.policy import LabelSource
+from asyncfc_mcp.inspection.commands import is_there
 from asyncfc_mcp.inspection.findings import Finding, Severity
 from asyncfc_mcp.inspection.servers import ListedServer
 from asyncfc_mcp.server.handlers import NAME as GATEWAY_NAME
@@ -99,7 +100,7 @@ def _given_paths(entry: ServerEntry) -> list[Path]:
     words = [word.partition("=")[2] if word.startswith("-") else word for word in transport.args]
     words += transport.env.values()
     paths = [Path(word) for word in words if Path(word).is_absolute() and len(Path(word).parts) > 1]
-    return [path.resolve() for path in paths if path.exists() and not _is_program(path)]
+    return [path.resolve() for path in paths if is_there(path) and not _is_program(path)]
 
 
 def _is_program(path: Path) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
 
 from asyncfc_mcp.config.models import StdioEntry
+from asyncfc_mcp.downstream.links.secrets import names_secret
 from asyncfc_mcp.inspection.clues import last_words, quoted, remedy_for
 from asyncfc_mcp.inspection.commands import command_findings, path_findings
 from asyncfc_mcp.inspection.findings import Finding, Severity
@@ -18,7 +19,6 @@ TOO_SLOW_S = 10.0
 """Hosts ask for the list of tools once, when they start, and some of them wait no longer."""
 OLD_VERSIONS = tuple(version for version in HANDSHAKE_PROTOCOL_VERSIONS if version < LATEST_HANDSHAKE_VERSION)
 
-_SECRET_NAME = re.compile(r"(key|token|secret|password|passwd|credential|auth)s?$", re.IGNORECASE)
 _PLACEHOLDER = re.compile(
     r"<.*>|\[.*\]|(your|my|insert|enter|put)[-_ ].*|x{3,}|\.{3}|…|changeme|change[-_]me|todo|.*[-_]here|replace.*",
     re.IGNORECASE,
@@ -93,7 +93,7 @@ def failure(server: ListedServer) -> Finding:
     if "protocol version" in message:
         remedy = f"update it to one that speaks {HANDSHAKE_PROTOCOL_VERSIONS[0]} or later"
         return Finding(server.key, Severity.ERROR, "protocol_unsupported", message, remedy)
-    remedy = remedy_for(message, *server.stderr) or "see what it says on stderr: `asyncfc-mcp logs` shows it"
+    remedy = remedy_for(message, *server.stderr) or "run its command in a terminal, and see what it says there"
     return Finding(server.key, Severity.ERROR, "not_started", f"{message}{last_words(server)}", remedy)
 
 
@@ -119,7 +119,7 @@ def _noise_findings(server: ListedServer) -> Iterator[Finding]:
 
 def _variable_findings(server: str, entry: StdioEntry) -> Iterator[Finding]:
     for name, value in entry.env.items():
-        if not _SECRET_NAME.search(name) or (value.strip() and not _PLACEHOLDER.fullmatch(value.strip())):
+        if not names_secret(name) or (value.strip() and not _PLACEHOLDER.fullmatch(value.strip())):
             continue
         fact = f"variable {name} is {'a placeholder' if value.strip() else 'empty'}"
         remedy = f"put the real one there, or write ${{{name}}} and set it in the environment"

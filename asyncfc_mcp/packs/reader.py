@@ -57,8 +57,25 @@ class _PackData(TypedDict):
     tools: dict[str, _ToolData]
 
 
-_ELSEWHERE = frozenset({"docker", "podman", "nerdctl", "kubectl", "lxc", "nsenter", "chroot", "bwrap", "ssh", "wsl"})
+_ELSEWHERE = frozenset(
+    {
+        *("docker", "docker-compose", "podman", "podman-compose", "nerdctl", "finch", "ctr", "apptainer"),
+        *("singularity", "kubectl", "oc", "lxc", "incus", "limactl", "colima", "multipass", "vagrant", "orb", "wsl"),
+        *("nsenter", "unshare", "chroot", "proot", "bwrap", "firejail", "systemd-nspawn", "flatpak", "toolbox"),
+        *("distrobox", "devcontainer", "ssh", "autossh", "mosh", "plink"),
+    }
+)
 """Commands whose children see other files than we do."""
+
+_REPOSITORY = re.compile(
+    r"(?:^|[=@/])(?:git\+|git://|git@|(?:github|gitlab|bitbucket|gist):)"
+    r"|://(?:www\.)?(?:github|gitlab)\.com/|://.*\.git\b",
+    re.IGNORECASE,
+)
+"""Where somebody's own version of a package comes from, which may do something else than the one that we know."""
+
+_NPM = frozenset({"npx", "npm", "pnpx", "pnpm", "bunx", "bun", "yarn"})
+"""Commands that take `owner/name` for a repository at GitHub."""
 
 _PACKAGE_NAME = re.compile(r"(?:@[\w-]+/)?[\w-]+")
 
@@ -66,6 +83,8 @@ _PACKAGE_NAME = re.compile(r"(?:@[\w-]+/)?[\w-]+")
 def find_pack(identity: Sequence[str], tools: Collection[str]) -> Pack | None:
     """The pack of the server whose command line or url has these words and that lists these tools."""
     words = [part for word in identity for part in word.split()]
+    if _runs_from_repository(words):
+        return None
     names = _package_names(words)
     hosts = _hosts(words)
     # A url names a server elsewhere, also as the argument of a local bridge; as an index or proxy it names no package.
@@ -122,9 +141,21 @@ def _has_option(words: Sequence[str], options: Collection[str]) -> bool:
     return any(option.startswith(word) for word in given for option in options)
 
 
+def _runs_from_repository(words: Sequence[str]) -> bool:
+    if any(_REPOSITORY.search(word) for word in words):
+        return True
+    if _NPM.isdisjoint(map(_program, words)):
+        return False
+    shorthands = (re.fullmatch(r"[\w-]+/([\w-]+)(?:#.*)?", word) for word in words)
+    return any(found and found[1].lower() in pack.packages for found in shorthands for pack in read_packs())
+
+
 def _runs_elsewhere(identity: Sequence[str]) -> bool:
     words = [part for word in identity for part in word.split()]
     # A folder among the arguments may be called `docker` too.
     commands = [*identity[:1], *(word for word in words if "/" not in word or "/bin/" in word)]
-    names = (re.split(r"[\\/]", command)[-1].lower().removesuffix(".exe") for command in commands)
-    return not _ELSEWHERE.isdisjoint(names)
+    return not _ELSEWHERE.isdisjoint(map(_program, commands))
+
+
+def _program(command: str) -> str:
+    return re.sub(r"\.(exe|cmd|bat)$", "", re.split(r"[\\/]", command)[-1].lower())

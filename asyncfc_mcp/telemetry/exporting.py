@@ -46,7 +46,8 @@ def _unspoken(exporter: str, environ: Mapping[str, str]) -> str | None:
         return f"OTEL_TRACES_EXPORTER is {exporter!r}; it can be otlp, console or none"
     protocol = _first(environ, _PROTOCOLS)
     if exporter == "otlp" and protocol and protocol != _SPOKEN:
-        return f"{_PROTOCOLS[1]} is {protocol!r}; only {_SPOKEN} is spoken, most often at port 4318"
+        variable = next(name for name in _PROTOCOLS if environ.get(name, "").strip())
+        return f"{variable} is {protocol!r}; only {_SPOKEN} is spoken, most often at port 4318"
     return None
 
 

@@ -82,7 +82,9 @@ class _Entry:
 
 
 class Timeline:
-    """The last calls, in order of arrival. Calls are told apart by an identity that it never gives away.
+    """The last calls, in order of arrival, and earlier ones that have not settled yet.
+
+    Calls are told apart by an identity that it never gives away.
 
     Args:
         why: says of a call that has not settled why it waits now; empty when it does not.
@@ -136,9 +138,7 @@ class Timeline:
         )
         self._entries[identity] = self._unsettled[identity] = entry
         if len(self._entries) > self._most:
-            oldest = next(iter(self._entries))
-            del self._entries[oldest]
-            self._unsettled.pop(oldest, None)
+            self._drop_one()
 
     def move(self, identity: str, to_state: FutureState, after_s: float, failure: str | None = None) -> None:
         """A call has gone to another state, that long after its arrival."""
@@ -169,6 +169,12 @@ class Timeline:
         """
         self._ask_why(MOST_ASKED)
         return [entry.span() for entry in self._entries.values() if entry.change > change]
+
+    def _drop_one(self) -> None:
+        """The oldest that has settled: one that still runs is what people look for."""
+        oldest = next((one for one in self._entries if one not in self._unsettled), next(iter(self._entries)))
+        del self._entries[oldest]
+        self._unsettled.pop(oldest, None)
 
     def _ask_why(self, most: int) -> None:
         for identity in list(islice(self._unsettled, most)):

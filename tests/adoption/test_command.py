@@ -219,6 +219,24 @@ def test_a_yes_to_the_rules_writes_them(home: Path) -> None:
     assert rules["permissions"]["deny"][1:] == ["mcp__asyncfc-project__2Jtrap_touch"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a folder that a program is in cannot be deleted there")
+def test_a_folder_that_is_gone_is_said_in_one_line(home: Path) -> None:
+    gone = home / "gone"
+    gone.mkdir()
+    finished = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir ../gone && exec "$@"', "sh", *command("off")],
+        env=environment(home) | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=gone,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=bound_s(LIMIT_S),
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert finished.stderr == "Error: the folder that you are in is not there any more: go to another one\n"
+
+
 def test_somebody_without_a_client_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     assert "No client's file was found" in asyncfc(tmp_path, "init")

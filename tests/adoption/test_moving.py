@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +221,156 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert list(servers_of(real)) == ["notes"]
 
 
+@not_windows
+def test_a_link_to_nothing_is_followed_and_stays_when_what_was_made_goes(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    real = tmp_path / "dotfiles" / "servers.json"
+    one.servers_file.parent.mkdir()
+    one.servers_file.symlink_to(Path("..", "dotfiles", "servers.json"))
+    one.init()
+    assert list(servers_of(real)) == ["notes"]
+    assert undo(one.hands) == []
+    assert one.servers_file.is_symlink()
+    assert not real.exists()
+
+
+@not_windows
+def test_one_file_of_two_clients_is_changed_once(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    before = one.files()
+    windsurf = tmp_path / ".codeium" / "windsurf" / "mcp_config.json"
+    windsurf.parent.mkdir(parents=True)
+    windsurf.symlink_to(tmp_path / ".cursor" / "mcp.json")
+    one.init()
+    assert list(servers_of(windsurf)) == ["asyncfc"]
+    assert undo(one.hands) == []
+    assert one.files() == before | {".codeium/windsurf/mcp_config.json": before[".cursor/mcp.json"]}
+    one.init(clients=("windsurf",))
+    assert list(servers_of(tmp_path / ".cursor" / "mcp.json")) == ["asyncfc"]
+
+
+@not_windows
+def test_rules_of_a_home_that_is_the_project_by_another_name_are_changed_once(tmp_path: Path) -> None:
+    one = stranger(tmp_path / "ada")
+    home = one.where.home
+    (home / ".claude").mkdir()
+    (home / ".claude" / "settings.json").write_text('{"permissions": {"allow": ["mcp__notes__add"]}}')
+    (home / ".mcp.json").write_text('{"mcpServers": {"notes": {"command": "notes"}}}')
+    (tmp_path / "link").symlink_to(home)
+    same = Person(replace(one.where, home=tmp_path / "link", project=home))
+    before = one.files()
+    same.init(rewrites_rules=True)
+    assert "mcp__asyncfc-project__notes_add" in (home / ".claude" / "settings.json").read_text()
+    assert undo(same.hands) == []
+    assert {path: content for path, content in one.files().items() if path in before} == before
+
+
+@not_windows
+@pytest.mark.parametrize("link", [".cursor/mcp.json", PROJECT_FILE])
+def test_a_projects_link_to_your_own_files_is_left_alone(tmp_path: Path, link: str) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {}}')
+    project = one.where.project
+    (project / ".cursor").mkdir()
+    (project / ".cursor" / "mcp.json").write_text('{"mcpServers": {"trap": {"command": "trap"}}}')
+    (project / link).unlink(missing_ok=True)
+    (project / link).symlink_to(tmp_path / ".cursor" / "mcp.json")
+    before = one.files()
+    found = one.found_of("cursor", "project")
+    assert found.fault == f"{Path(link).name} is a link that leads out of the project"
+    assert not found.wants_hands
+    one.init()
+    assert one.files() == before
+
+
+@not_windows
+@pytest.mark.skipif(os.name != "nt" and os.geteuid() == 0, reason="root may write everything")
+def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    (tmp_path / ".cursor" / "mcp.json").chmod(0o400)
+    before = one.files()
+    with pytest.raises(UnwritableDocument, match="it is read-only"):
+        one.init()
+    assert one.files() == before
+
+
+@not_windows
+def test_what_a_killed_init_left_is_swept_up(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    before = one.files()
+    left, yours = tmp_path / ".cursor" / ".mcp.json.asyncfc-new", tmp_path / "yours"
+    yours.write_text("yours")
+    left.symlink_to(yours)
+    one.init()
+    assert yours.read_text() == "yours"
+    left.write_text("half of it")
+    assert undo(one.hands) == []
+    assert one.files() == before | {"yours": b"yours"}
+
+
+def test_what_cannot_be_noted_is_not_done(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    before = one.files()
+    one.hands.journal.path.mkdir(parents=True)
+    with pytest.raises(DamagedJournal):
+        one.init()
+    assert one.files() == before
+
+
+@not_windows
+def test_a_disk_that_is_full_half_way_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    one = person(tmp_path)
+    codex = tmp_path / ".codex" / "config.toml"
+    codex.write_text(codex.read_text() + "#" * 100_000 + "\n")
+    before = one.files()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(UnwritableDocument, match=r"config\.toml"):
+            one.init()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert any("is made" in line for line in one.said)
+    assert one.files() == before
+    assert one.hands.journal.changes() == ()
+
+
+def test_the_only_server_of_a_codex_file_moves(tmp_path: Path) -> None:
+    one = stranger(tmp_path)
+    codex = tmp_path / ".codex" / "config.toml"
+    codex.parent.mkdir()
+    codex.write_text(
+        '[mcp_servers.notes]\ncommand = "notes"\n\n[mcp_servers.dated]\ncommand = "x"\nsince = 2026-11-22\n'
+    )
+    before = one.files()
+    assert [move.name for move in one.init().moves] == ["notes"]  # a date is nothing that the journal could keep
+    assert undo(one.hands) == []
+    codex.write_text('[mcp_servers.notes]\ncommand = "notes"\n')
+    assert [move.name for move in one.init().moves] == ["notes"]
+    assert undo(one.hands) == []
+    assert before.keys() == one.files().keys()
+
+
+def test_a_list_of_servers_that_cannot_be_edited_is_named(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    codex = tmp_path / ".codex" / "config.toml"
+    codex.parent.mkdir()
+    codex.write_text('mcp_servers = { a = { command = "x", enabled = false } }\n')
+    one.init(clients=("cursor",))
+    with pytest.raises(Refused, match=r"config\.toml: it is not written as a table"):
+        one.init(clients=("codex",))
+
+
+def test_the_large_file_of_claude_code_is_not_read_for_each_of_its_servers(tmp_path: Path) -> None:
+    one = stranger(tmp_path)
+    projects = {f"/p{number}": {"history": ["x" * 50] * 40} for number in range(1500)}
+    servers = {f"s{number}": {"command": "x"} for number in range(5)}
+    (tmp_path / ".claude.json").write_text(json.dumps({"projects": projects, "mcpServers": servers}, indent=2))
+    before = time.process_time()
+    assert len(one.found_of("claude-code").servers) == 5
+    assert time.process_time() - before < 2
+
+
 def test_line_ends_and_the_mark_of_an_editor_are_kept(tmp_path: Path) -> None:
     one = stranger(tmp_path)
     file = tmp_path / ".cursor" / "mcp.json"
@@ -328,6 +480,9 @@ def test_labels_written_since_are_not_lost_with_the_gateways_file(tmp_path: Path
     assert "notes is not what it was" in str(refusal)
     assert json.loads(one.servers_file.read_text()) == labelled
     assert list(servers_of(tmp_path / ".cursor" / "mcp.json")) == ["notes"]
+    assert "delete the file if nothing needs it any more" in str(refusal)
+    one.servers_file.unlink()
+    assert undo(one.hands) == []
 
 
 @pytest.mark.parametrize("lost", ["file", "backup"])
@@ -341,6 +496,12 @@ def test_undo_copes_with_what_was_deleted(tmp_path: Path, lost: str) -> None:
     if lost == "file":
         assert [str(backup) in str(refusal) for refusal in refusals] == [True]
         assert backup.exists()
+        backup.unlink()
+        (refusal,) = undo(one.hands)
+        assert "put a file with nothing but {} in it there and try again" in str(refusal)
+        file.write_text("{}")
+        assert undo(one.hands) == []
+        assert servers_of(file) == {"notes": {"command": "notes"}}
     else:
         assert refusals == []
         assert servers_of(file) == {"notes": {"command": "notes"}}

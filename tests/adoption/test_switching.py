@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from asyncfc_mcp.adoption.changing import Hands, carry_out
+from asyncfc_mcp.adoption.journal import HeldByOthers, Journal
 from asyncfc_mcp.adoption.switching import NothingDone, switch_off, switch_on, undo
 from asyncfc_mcp.clients.places import Platform
+from asyncfc_mcp.errors import GatewayError
 from tests.adoption.people import PLATFORMS, person, stranger
 
 
@@ -85,6 +90,86 @@ def test_two_inits_of_one_file_are_switched_in_their_order(tmp_path: Path) -> No
     switch_on(one.hands)
     assert one.files() == with_gateway
     undo(one.hands)
+    assert one.files() == before
+
+
+def test_off_leaves_no_copies_behind(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    before = one.files()
+    one.init()
+    switch_off(one.hands)
+    assert set(one.files()) - set(before) == {"gateway/servers.json", "src/shop/asyncfc.servers.json"}
+
+
+def test_two_inits_of_one_file_that_is_off_are_undone(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    before = one.files()
+    one.init(servers=("search",))
+    one.init(servers=("github",), clients=("cursor",))
+    switch_off(one.hands)
+    assert undo(one.hands) == []
+    assert one.files() == before
+
+
+def interrupted(_: str) -> None:
+    """What comes just behind a file that was written."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("changed_meanwhile", [False, True])
+def test_an_on_that_was_interrupted_can_be_undone(tmp_path: Path, changed_meanwhile: bool) -> None:
+    one = person(tmp_path)
+    one.init(clients=("windsurf",))
+    switch_off(one.hands)
+    file = tmp_path / ".codeium" / "windsurf" / "mcp_config.json"
+    if changed_meanwhile:
+        file.write_text(file.read_text().replace('"off"', '"renamed"'))
+    before = file.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        switch_on(replace(one.hands, say=interrupted))
+    assert b'"asyncfc"' in file.read_bytes()
+    assert undo(one.hands) == []
+    assert file.read_bytes() == before
+
+
+def test_on_mends_an_off_that_was_interrupted(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    one.init(clients=("windsurf",))
+    with_gateway = one.files()
+    with pytest.raises(KeyboardInterrupt):
+        switch_off(replace(one.hands, say=interrupted))
+    assert one.files() != with_gateway
+    assert switch_on(one.hands) == []
+    assert one.files() == with_gateway
+
+
+def test_what_was_put_back_by_hand_and_done_anew_is_one_change(tmp_path: Path) -> None:
+    one = person(tmp_path)
+    before = one.files()
+    one.init(clients=("windsurf",))
+    file = tmp_path / ".codeium" / "windsurf" / "mcp_config.json"
+    file.write_bytes(before[".codeium/windsurf/mcp_config.json"])  # as it is when init was killed before it wrote
+    one.init(clients=("windsurf",))
+    assert [change.is_on for change in one.hands.journal.changes()] == [True, True]
+    switch_off(one.hands)
+    switch_on(one.hands)
+    assert undo(one.hands) == []
+    assert one.files() == before
+
+
+@pytest.mark.parametrize("change", [undo, switch_off, switch_on])
+def test_two_commands_are_never_at_work_at_once(
+    tmp_path: Path, change: Callable[[Hands], Sequence[GatewayError]]
+) -> None:
+    one = person(tmp_path)
+    one.init()
+    before = one.files()
+    other = replace(one.hands, journal=Journal(tmp_path / "state", patience_s=0))
+    with one.hands.journal.held():
+        with pytest.raises(HeldByOthers, match="another `init`"):
+            change(other)
+        with pytest.raises(HeldByOthers):
+            carry_out(one.plan(servers=("linear",)), other)
     assert one.files() == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from typing import Any, cast
 
@@ -204,6 +205,42 @@ def test_toml_that_is_written_in_another_way_is_refused(text: str) -> None:
     server = tomllib.loads(text)["mcp_servers"]["a"]
     with pytest.raises(DoesNotFit):
         edited_toml(text, [Remove(("mcp_servers",), "a", server)])
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ('[mcp_servers.a]\ncommand = "x"\n', ""),
+        ('a = 1\n\n  [ mcp_servers . "a" ]  # here\n  command = "x"', "a = 1\n\n"),
+        ('[mcp_servers]\n[mcp_servers.a]\ncommand = "x"\n', "[mcp_servers]\n"),
+        ('[mcp_servers.a]\ncommand = "x"\n[b]\nc = 2\n[mcp_servers.a.env]\nK = "v"\n', "[b]\nc = 2\n"),
+        ('[mcp_servers.a]\ncommand = "x"\n# of b\n[b]\nc = 2\n', "# of b\n[b]\nc = 2\n"),
+        ('[mcp_servers.a]\ncommand = "x"\n[b."/shop/[id]=1"]\nc = 2\n', '[b."/shop/[id]=1"]\nc = 2\n'),
+        ('# \u2028[mcp_servers.a]\n[mcp_servers.a]\ncommand = "x"\n', "# \u2028[mcp_servers.a]\n"),
+    ],
+)
+def test_the_last_table_of_toml_is_taken_out_and_nothing_else(text: str, rest: str) -> None:
+    server = tomllib.loads(text)["mcp_servers"]["a"]
+    assert edited_toml(text, [Remove(("mcp_servers",), "a", server)]) == rest
+
+
+def test_a_toml_file_of_many_projects_is_edited_at_once() -> None:
+    text = "".join(f'[projects."/p{number}"]\ntrust_level = "trusted"\n' for number in range(2000))
+    before = time.process_time()
+    assert edited_toml(text, [Add(("mcp_servers",), "asyncfc", GATEWAY)]).startswith(text)
+    assert time.process_time() - before < 5
+
+
+def test_json_that_is_nested_too_deeply_to_be_edited_is_refused() -> None:
+    deep = "[" * 5000 + "]" * 5000
+    with pytest.raises(DoesNotFit):
+        edited_json(f'{{"servers": {{"a": 1}}, "deep": {deep}}}', [Remove(AT, "a", 1)])
+
+
+def test_a_list_that_others_took_away_is_not_missed() -> None:
+    edits: list[Edit] = [Append(("permissions", "allow"), ("x",))]
+    assert taken_back({"permissions": {}}, edits) == ()
+    assert taken_back({}, edits) == ()
 
 
 def test_what_looks_like_a_table_inside_a_text_is_none() -> None:

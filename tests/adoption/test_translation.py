@@ -101,7 +101,10 @@ def test_an_entry_says_the_same_in_the_gateways_file(
     [
         (VS_CODE, {"command": "x", "env": {"K": "${input:k}"}}, "${input:k} is asked for by the client"),
         (VS_CODE, {"command": "${config:python.path}"}, "only the client can fill in"),
+        (CLAUDE_DESKTOP, {"command": "sh", "args": ["-c", "echo ${x}"]}, "hands a ${...} in it on as it stands"),
+        (CODEX, {"command": "x", "env": {"K": "pa${ss}word"}}, "hands a ${...} in it on as it stands"),
         (WINDSURF, {"command": "x", "env": {"K": "${file:/key}"}}, "only the client can fill in"),
+        (WINDSURF, {"command": "x", "env": {"K": "half${of a}password"}}, "a ${...} in it is something that only"),
         (CURSOR, {"command": "x", "args": ["${workspaceFolder}"]}, "the folder that is open in the client"),
         (CURSOR, {"command": "x", "envFile": ".env"}, "its envFile is relative"),
         (CURSOR, {"command": "x", "envFile": "/nowhere/.env"}, "envFile is "),

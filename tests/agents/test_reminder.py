@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -196,6 +197,59 @@ async def test_a_line_that_is_still_being_written_does_no_harm(transcript: Trans
     with transcript.file.open("a", encoding="utf-8") as file:
         file.write('\n{"type": "assistant", "message": {"content": [{"type": "tool_use", ')
     assert transcript.reminds_of() == [held]
+
+
+ODD_LINES = {
+    "no object": '["tool_use"]',
+    "a message in words": '{"message": "it made a \\"tool_use\\""}',
+    "blocks in words": '{"message": {"content": ["a word", 5, {"type": "tool_use"}]}}',
+    "names of no kind": '{"message": {"content": [{"type": "tool_use", "id": ["x"], "name": 5, "input": [1]}]}}',
+    "no call for a result": '{"message": {"content": [{"type": "tool_result", "tool_use_id": {"a": 1}}]}}',
+    "too deep": '{"tool_use": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "no text": "\ufffd\x00 tool_use",
+}
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("odd", ODD_LINES)
+async def test_a_line_of_another_shape_hides_no_other(transcript: Transcript, odd: str, place: str) -> None:
+    held = await transcript.token("hold", key="a")
+    line = ODD_LINES[odd].replace("\ufffd", "\udcff")
+    lines = transcript.file.read_text(encoding="utf-8").splitlines()
+    lines = [line, *lines] if place == "before" else [*lines, line]
+    transcript.file.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    assert transcript.reminds_of() == [held]
+
+
+def test_a_chain_may_be_of_any_length(tmp_path: Path) -> None:
+    lines: list[str] = []
+
+    def said(kind: str, **block: Any) -> None:
+        lines.append(json.dumps({"message": {"content": [{"type": kind, **block}]}}))
+
+    for number in range(3000):
+        said("tool_use", id=f"t{number}", name="mcp__gw__echo", input={"text": f"fut_n{number - 1}"})
+        said("tool_result", tool_use_id=f"t{number}", content=f"fut_n{number} stands for the result of echo.")
+    said("tool_use", id="last", name="mcp__gw__await_future", input={"futures": ["fut_n2999"]})
+    said("tool_result", tool_use_id="last", content="echoed")
+    file = tmp_path / "session.jsonl"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert run_hook({"transcript_path": str(file)}) == ""
+
+
+def test_a_path_is_read_as_claude_code_writes_it_whatever_the_console_speaks(tmp_path: Path) -> None:
+    file = tmp_path / "sitzung \u00fc.jsonl"
+    file.write_text("", encoding="utf-8")
+    event = json.dumps({"transcript_path": str(file)}, ensure_ascii=False).encode()
+    finished = subprocess.run(
+        [sys.executable, str(HOOK)],
+        input=event,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"},
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    assert finished.stderr == b""
 
 
 @pytest.mark.parametrize("event", ["", "[]", "{}", '{"transcript_path": "/no/such/file.jsonl"}'])

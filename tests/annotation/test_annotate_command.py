@@ -119,6 +119,18 @@ def test_the_difference_shows_no_secret(file: Path, indent: int | None) -> None:
     assert labels_in(file) == PROPOSED
 
 
+def test_the_difference_shows_no_comment_and_no_number(file: Path) -> None:
+    comment, pin = "/* an old key: s3cret // */", 98761234
+    entry = json.dumps({**NOTES, "env": {"PIN": pin, "URL": "https://example.org/*x*/"}})
+    file.write_text(f'{{{comment}"mcpServers": {{"notes": {entry}{comment}}}}}// s3cret', encoding="utf-8")
+    result = annotate(file, "--write")
+    assert result.exit_code == 0, result.stderr
+    assert "list_notes" in result.stderr
+    assert "s3cret" not in result.output
+    assert str(pin) not in result.output
+    assert labels_in(file) == PROPOSED
+
+
 def test_a_second_time_there_is_nothing_left_to_write(file: Path) -> None:
     has(file)
     annotate(file, "--write")

@@ -104,6 +104,10 @@ def test_a_server_that_takes_one_call_at_a_time_is_said_to(file: Path) -> None:
     entry = {**SERVER, "asyncfc": {"tools": LABELS, "concurrency": 1}}
     found = explained(file, entry, 'one_write {"path": "/etc/a"}', 'one_write {"path": "/etc/b"}')
     assert (found["overlap"], found["lacks_room"]) == ("always", True)
+    assert found["remedies"][0] == 'a higher `"concurrency"` for one, if it can answer two calls at once'
+    pair = ['one_write {"path": "/etc/a"}', 'one_write {"path": "/etc/b"}']
+    said = CliRunner().invoke(main, ["explain", "--config", str(file), *pair]).stdout
+    assert "By their labels they may overlap.\n  and one takes one call at a time (concurrency 1) in any case\n" in said
 
 
 def test_it_is_said_in_words(file: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncfc_mcp.annotation import vocabulary
 from asyncfc_mcp.annotation.proposing import Proposal, propose
 from asyncfc_mcp.core.label import Template
 from asyncfc_mcp.packs.reader import Pack, read_packs
@@ -86,6 +87,18 @@ def test_every_proposal_says_why() -> None:
         tool("get_ticket", description="Reserves the next ticket"),
         {"name": "get_mail", "inputSchema": {"properties": {"mark_as_read": {"type": "boolean"}}}},
         tool("set_config_value", "key"),
+        tool("getAndIncrementCounter"),
+        tool("check_spelling_fix"),
+        tool("read_and_forget"),
+        tool("list_drain"),
+        tool("get_otp"),
+        tool("get_new_id"),
+        tool("git_fetch"),
+        tool("fetch_all_branches"),
+        tool("set_proxy", "host"),
+        tool("lire_et_supprimer"),
+        tool("search_notes", description="Searches notes. As a side effect, archives the oldest."),
+        tool("list_things", description="Lists things and wipes the disk"),
         tool("get_rows", "sql"),
         tool("find_rows", "query", description="Runs a query against the database"),
         tool("get_page", "output_path"),
@@ -136,6 +149,18 @@ def test_where_one_tool_takes_a_url_all_of_its_server_may_read_the_web() -> None
     assert proposed(tool("search"), tool("get_page", "url")).reads == ("notes", "web")
 
 
+def test_a_tool_that_takes_a_url_reads_everything() -> None:
+    assert proposed(tool("get_page", "url")).reads == ("",)
+    found = proposed(tool("save_page", "url"))
+    assert (found.reads, found.writes) == (("",), ("notes", "web"))
+
+
+@pytest.mark.parametrize("service", ["docker", "k8s"])
+def test_a_change_where_programs_run_stays_at_the_root(service: str) -> None:
+    assert proposed(tool("namespaces_delete", "name"), name=service).writes == ("",)
+    assert proposed(tool("namespaces_list"), name=service).reads == ("",)
+
+
 def test_nothing_of_a_server_that_steers_a_browser_is_taken_for_sure() -> None:
     found = propose("pages", [tool("page_click"), tool("page_navigate", "url"), tool("list_tabs")])
     assert not any(one.is_sure for one in found)
@@ -144,6 +169,15 @@ def test_nothing_of_a_server_that_steers_a_browser_is_taken_for_sure() -> None:
 def test_a_server_before_a_known_service_shares_the_name_that_packs_have_for_it() -> None:
     assert proposed(tool("list_issues"), name="my-github-tools").reads == ("github",)
     assert proposed(tool("jira_get_issue"), tool("jira_get_board"), name="work").reads == ("atlassian",)
+
+
+def test_every_word_of_the_vocabulary_can_be_met_in_a_name() -> None:
+    words: list[str] = [*vocabulary.SERVICES]
+    for one in vars(vocabulary).values():
+        if isinstance(one, frozenset):
+            words += cast("frozenset[str]", one)
+    assert "delete" in words
+    assert [word for word in words if vocabulary.words_of(word) != (word,)] == []
 
 
 def test_a_server_that_has_labels_already_keeps_their_namespace() -> None:

@@ -120,6 +120,12 @@ def test_what_the_server_refuses_is_exit_code_1(caller: Caller) -> None:
     assert "not today" in result.stdout
 
 
+def test_what_the_server_refuses_at_once_is_exit_code_1_too(caller: Caller) -> None:
+    result = caller.call("reject", "message=not today", "_wait_s=5")
+    assert result.exit_code == 1
+    assert "not today" in result.stdout
+
+
 def test_as_json_the_whole_result_is_there(caller: Caller) -> None:
     document = json.loads(caller.call("picture", "--json").stdout)
     assert document["content"][0]["mimeType"] == "image/png"
@@ -224,3 +230,50 @@ async def test_ctrl_c_cancels_the_call(caller: Caller) -> None:
             assert await process.wait() == 1
     assert "cancelled before it had a result" in said
     assert "Traceback" not in said
+
+
+def test_an_image_that_is_no_base64_costs_nothing(caller: Caller) -> None:
+    block = {"type": "image", "mimeType": "image/png", "data": "a"}
+    caller.has({"one": shaped(tools=[tool("look")], result={"content": [block]})})
+    assert caller.call("one_look").stdout == "[image image/png, 0 bytes]\n"
+
+
+def test_a_reader_of_stdout_that_is_gone_costs_no_traceback(caller: Caller) -> None:
+    command = [sys.executable, "-m", "asyncfc_mcp", "call", "--config", str(caller.file), "echo", "text=hi"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("option", ["--wait", "--timeout"])
+def test_seconds_are_a_number(caller: Caller, option: str) -> None:
+    words = ["call", "echo"] if option == "--wait" else ["doctor"]
+    result = CliRunner().invoke(main, [*words, "--config", str(caller.file), option, "nan"])
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_ctrl_c_ends_a_command_that_reads_its_arguments(caller: Caller) -> None:
+    command = [sys.executable, "-c", READS, "call", "--config", str(caller.file), "echo", "--args", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(bound_s(20)) == 1
+
+
+READS = """
+import io, signal, sys
+from asyncfc_mcp.cli.main import main
+
+class Telling(io.TextIOWrapper):
+    def read(self, *size):
+        print("reading", flush=True)
+        return super().read(*size)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.stdin = Telling(sys.stdin.buffer)
+main()
+"""

@@ -64,7 +64,7 @@ async def test_what_a_server_wrote_is_there_after_the_gateway_has_ended_and_with
 async def test_nothing_is_kept_when_the_setting_says_so(tmp_path: Path) -> None:
     async with running({"one": shaped(tools=[tool("read")])}, state_folder=tmp_path, server_logs=False) as gateway:
         await gateway.call("list_futures")
-    assert logged_servers(tmp_path) == []
+    assert not logged_servers(tmp_path)
 
 
 def test_secrets_of_every_entry_are_hidden_in_every_file(tmp_path: Path) -> None:
@@ -174,3 +174,16 @@ async def test_following_shows_what_comes_also_after_the_file_has_made_room(tmp_
 def test_a_log_line_is_no_json_and_says_when_and_which_gateway(tmp_path: Path) -> None:
     writer(tmp_path).heard("one", Aside.STDERR, [json.dumps({"a": 1})])
     assert log_file(tmp_path, "one").read_text() == f'2026-11-22T12:00:00.000Z {os.getpid()} stderr: {{"a": 1}}\n'
+
+
+def test_a_name_that_the_list_gives_can_be_asked_for_also_when_it_is_cut_or_has_just_made_room(tmp_path: Path) -> None:
+    for key in ("x" * 300, "short"):
+        writer(tmp_path, max_bytes=10).heard(key, Aside.STDERR, ["hello"])
+    names = logs(tmp_path).stdout.splitlines()
+    assert len(names) == 2
+    assert all(logs(tmp_path, name).stdout.rstrip().endswith("hello") for name in names)
+
+
+def test_the_list_of_names_cannot_move_the_cursor(tmp_path: Path) -> None:
+    writer(tmp_path).heard("a\x1b[31m", Aside.STDERR, ["x"])
+    assert logs(tmp_path).stdout == "a\\x1b[31m\n"

@@ -14,11 +14,13 @@ import anyio
 import httpx2
 import pytest
 from anyio import to_thread
+from anyio.abc import SocketAttribute, SocketStream
 from click.testing import CliRunner
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from asyncfc_mcp.cli.main import main
+from asyncfc_mcp.dashboard.directory import RunningGateway, announced
 from tests.bounds import bound_s
 from tests.dashboard.support import LIMIT_S
 from tests.harness import FREE, toy
@@ -27,11 +29,11 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def gateway(folder: Path, *arguments: str) -> AsyncGenerator[Client]:
+async def gateway(folder: Path, *arguments: str, key: str = "toy") -> AsyncGenerator[Client]:
     """A client on the pipe of a gateway process."""
     file = folder / "servers.json"
     tools = dict.fromkeys(("echo", "hold", "fail", "sleep"), FREE)
-    file.write_text(json.dumps({"mcpServers": {"toy": toy(tools=tools)}}))
+    file.write_text(json.dumps({"mcpServers": {key: toy(tools=tools)}}))
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "asyncfc_mcp", "serve", "--config", str(file), *arguments],
@@ -124,6 +126,33 @@ async def test_a_gateway_that_was_to_have_no_dashboard_has_none(tmp_path: Path) 
         assert "no dashboard is served by" in await said(tmp_path, "dashboard", code=1)
 
 
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", b"not http\r\n\r\n", b""])
+async def test_a_gateway_that_ends_while_it_is_asked_is_said_not_to_answer(answer: bytes, tmp_path: Path) -> None:
+    async def hang_up(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(answer)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, hang_up)
+        port = listener.extra(SocketAttribute.local_port)
+        url = f"http://127.0.0.1:{port}/dashboard"
+        with announced(tmp_path / "state", RunningGateway(os.getpid(), 0.0, "http", ("a",), url, "token")):
+            assert "does not answer" in await said(tmp_path, "stats", code=1)
+            assert await listed(tmp_path) == []
+        tasks.cancel_scope.cancel()
+
+
+async def test_names_cannot_move_the_cursor_nor_turn_the_line_around(tmp_path: Path) -> None:
+    key = "to\u202ey\x9b2J"
+    async with gateway(tmp_path, "--dashboard", "0", key=key) as client:
+        await call(client, next(tool.name for tool in (await client.list_tools()).tools if "hold" in tool.name), "held")
+        for command in (("futures", "--all"), ("futures", "fut_held"), ("stats",)):
+            text = await said(tmp_path, *command)
+            assert "to\\u202ey\\x9b2J" in text
+            assert not set(key) & set(text) - set("toy2J")
+
+
 async def test_the_address_of_the_dashboard_beside_stdio_is_printed_and_opens_it(tmp_path: Path) -> None:
     async with gateway(tmp_path, "--dashboard", "0"):
         address = (await said(tmp_path, "dashboard", "--print")).strip()
@@ -135,6 +164,25 @@ async def test_the_address_of_the_dashboard_beside_stdio_is_printed_and_opens_it
             assert snapshot.json()["gateway"]["transport"] == "stdio"
         assert token not in (tmp_path / "log").read_text()
     assert "no gateway runs" in await said(tmp_path, "dashboard", code=1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+async def test_the_browser_is_started_with_a_ticket_and_not_with_the_token(tmp_path: Path) -> None:
+    browser, started_with = tmp_path / "browser", tmp_path / "started-with"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {started_with}\n')
+    browser.chmod(0o700)
+    async with gateway(tmp_path, "--dashboard", "0"):
+        token = (await said(tmp_path, "dashboard", "--print")).strip().partition("#token=")[2]
+        ours, terminal = os.openpty()
+        env = {**os.environ, "ASYNCFC_STATE_FOLDER": str(tmp_path / "state"), "BROWSER": f"{browser} %s"}
+        await anyio.run_process([sys.executable, "-m", "asyncfc_mcp", "dashboard"], stdout=terminal, env=env)
+        os.close(terminal)
+        os.close(ours)
+        page, _, ticket = started_with.read_text().partition("#token=")
+        assert ticket not in ("", token)
+        async with httpx2.AsyncClient() as http:
+            opened = await http.post(f"{page}/session", headers={"authorization": f"Bearer {ticket}"})
+            assert opened.status_code == 204
 
 
 async def test_two_gateways_of_one_file_have_a_dashboard_each(tmp_path: Path) -> None:

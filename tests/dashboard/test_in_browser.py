@@ -218,6 +218,55 @@ async def test_a_pause_holds_everything_until_it_ends(browser: Browser, tmp_path
         await expect(page.locator("[role=option]")).to_have_count(1)
 
 
+VISIBILITY = """state => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => state === "hidden" });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+"""A headless browser shows every tab, so what a browser does is done by hand."""
+
+
+async def test_tabs_that_nobody_sees_leave_room_for_further_ones(browser: Browser, tmp_path: Path) -> None:
+    async with looking(browser, tmp_path) as (gateway, first):
+        await gateway.call("echo", wait_s=5, text="hello")
+        await bar(first, "echo").click()
+        await expect(first.locator("#details")).to_be_visible()
+        await first.evaluate(VISIBILITY, "hidden")
+        for _ in range(7):  # one more than the connections that browsers open to one place
+            page = await first.context.new_page()
+            await page.goto(gateway.page)
+            await expect(page.locator("#connection-text")).to_have_text("Live")
+            await page.evaluate(VISIBILITY, "hidden")
+        await gateway.call("echo", wait_s=5, text="again")
+        await expect(first.locator("[role=option]")).to_have_count(1)
+        await first.evaluate(VISIBILITY, "visible")
+        await expect(first.locator("[role=option]")).to_have_count(2)
+        await expect(first.locator("#details")).to_be_visible()
+
+
+async def test_a_pause_holds_while_the_tab_is_hidden_too(browser: Browser, tmp_path: Path) -> None:
+    async with looking(browser, tmp_path) as (gateway, page):
+        await page.get_by_role("button", name="Pause").click()
+        await page.evaluate(VISIBILITY, "hidden")
+        await gateway.call("echo", wait_s=5, text="hello")
+        async with page.expect_response(re.compile("/events$")):
+            await page.evaluate(VISIBILITY, "visible")
+        await expect(page.locator("#connection-text")).to_have_text("Paused")
+        await expect(page.locator("[role=option]")).to_have_count(0)
+        await page.get_by_role("button", name="Go on").click()
+        await expect(page.locator("[role=option]")).to_have_count(1)
+
+
+async def test_forced_colours_leave_states_and_switches_to_be_told_apart(browser: Browser, tmp_path: Path) -> None:
+    async with looking(browser, tmp_path, forced_colors="active") as (_, page):
+        colour = "one => getComputedStyle(one).backgroundColor"
+        swatches = {await one.evaluate(colour) for one in await page.locator("#keys .swatch").all()}
+        assert len(swatches) >= 4
+        follow = page.get_by_role("button", name="Follow")
+        pressed = await follow.evaluate(colour)
+        await follow.click()
+        await expect(follow).not_to_have_css("background-color", pressed)
+
+
 async def test_the_token_leaves_the_address_and_a_reload_still_opens_it(browser: Browser, tmp_path: Path) -> None:
     async with looking(browser, tmp_path) as (gateway, page):
         assert page.url == gateway.page
@@ -250,7 +299,7 @@ async def test_an_address_of_an_earlier_run_is_called_that(browser: Browser, tmp
 
 
 async def test_a_small_screen_has_no_sideways_scroll(browser: Browser, tmp_path: Path) -> None:
-    async with looking(browser, tmp_path, viewport={"width": 360, "height": 740}) as (gateway, page):
+    async with looking(browser, tmp_path, viewport={"width": 320, "height": 740}) as (gateway, page):
         await program(gateway)
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert await page.evaluate(wide) == 0

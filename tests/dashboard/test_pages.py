@@ -12,12 +12,15 @@ from typing import Any, Literal
 import anyio
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import Message
 
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.dashboard.directory import RunningGateway, announced, running_gateways
 from asyncfc_mcp.dashboard.feed import Feed
+from asyncfc_mcp.dashboard.guard import Guard
 from asyncfc_mcp.dashboard.snapshot import Identity, View
 from tests.bounds import bound_s
 from tests.dashboard.support import LIMIT_S, TOKEN, Watched, watched
@@ -94,6 +97,28 @@ async def test_the_token_is_traded_for_a_cookie_that_is_not_the_token(tmp_path: 
         assert "Path=/dashboard" in cookie
         assert (gateway.gateway.token or "?") not in cookie
         assert (await http.get("/snapshot")).status_code == 200
+
+
+async def test_a_ticket_opens_the_page_once_and_nothing_else(tmp_path: Path) -> None:
+    async with watched({"toy": toy()}, tmp_path) as gateway:
+        async with gateway.http() as stranger:
+            assert (await stranger.post("/ticket")).status_code == 401
+        async with gateway.http(gateway.gateway.token) as owner:
+            ticket = (await owner.post("/ticket")).json()["ticket"]
+        async with gateway.http(ticket) as browser:
+            assert (await browser.get("/snapshot")).status_code == 401
+            assert (await browser.post("/session")).status_code == 204
+        async with gateway.http(ticket) as another:
+            assert (await another.post("/session")).status_code == 401
+
+
+async def test_a_ticket_that_is_used_too_late_opens_nothing() -> None:
+    guard = Guard(80, ticket_life_s=0.0)
+    routes = [Route("/ticket", guard.give_ticket, methods=["POST"]), Route("/", guard.open_session, methods=["POST"])]
+    transport = httpx2.ASGITransport(Starlette(routes=routes))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        ticket = (await http.post("/ticket")).json()["ticket"]
+        assert (await http.post("/", headers={"authorization": f"Bearer {ticket}"})).status_code == 401
 
 
 async def test_a_cookie_of_an_earlier_run_lets_nobody_in(tmp_path: Path) -> None:

@@ -35,6 +35,15 @@ def test_a_call_that_is_not_kept_any_more_may_still_move() -> None:
     assert [span.state for span in timeline.spans()] == ["pending"]
 
 
+def test_a_call_that_has_not_settled_is_kept_longer_than_those_that_have() -> None:
+    timeline = Timeline(most=3)
+    arrive(timeline, "runs", "b", "c")
+    for identity in ("b", "c"):
+        timeline.move(identity, FutureState.CANCELLED, 1.0)
+    arrive(timeline, "d", "e")
+    assert [span.number for span in timeline.spans()] == [1, 4, 5]
+
+
 def test_it_says_what_changed_since_it_was_last_asked() -> None:
     timeline = Timeline()
     arrive(timeline, "a", "b")

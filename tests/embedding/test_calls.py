@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import anyio
 import pytest
 
@@ -53,6 +55,19 @@ async def test_a_tool_that_nobody_has_is_an_error_that_names_a_similar_one() -> 
     async with opened() as gateway:
         with pytest.raises(UnknownTool, match="did you mean echo"):
             await gateway.call("ecko", {"text": "x"})
+
+
+async def test_a_tool_of_the_gateways_own_is_said_to_be_for_models() -> None:
+    async with opened() as gateway:
+        with pytest.raises(UnknownTool, match="await_future; it is for models: `model_call` calls it"):
+            await gateway.submit("await_future", {"futures": []})
+
+
+async def test_a_time_that_is_none_is_refused_before_the_call_is_made() -> None:
+    async with opened() as gateway:
+        with pytest.raises(ValueError, match="timeout_s is NaN"):
+            await gateway.call("hold", {"key": "a"}, timeout_s=math.nan)
+        assert gateway.futures() == ()
 
 
 async def test_a_call_that_takes_too_long_goes_on_and_can_be_waited_for_again() -> None:

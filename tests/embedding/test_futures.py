@@ -32,6 +32,25 @@ async def test_a_result_can_be_read_again() -> None:
         assert [(await said.result(LIMIT_S)).text for _ in range(3)] == ["again"] * 3
 
 
+async def test_to_await_a_future_gives_its_result() -> None:
+    async with opened() as gateway:
+        said = [await gateway.submit("echo", {"text": text}) for text in ("one", "two")]
+        assert [(await one).text for one in said] == ["one", "two"]
+        assert [one.text for one in await asyncio.gather(*said)] == ["one", "two"]
+        with pytest.raises(CallFailed, match="broken"):
+            await (await gateway.submit("fail", {"message": "broken"}))
+
+
+async def test_asyncio_that_gives_up_a_wait_leaves_the_call_alone() -> None:
+    async with opened() as gateway:
+        held = await gateway.submit("hold", {"key": "a"})
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(held, 0.01)
+        assert held.state is FutureState.RUNNING
+        await release(gateway, "a")
+        assert (await held).text == "held a"
+
+
 async def test_a_part_of_a_future_stands_for_a_part_of_its_value() -> None:
     async with opened() as gateway:
         record = await gateway.submit("record", {"count": 3})
@@ -148,6 +167,18 @@ async def test_cancelling_a_running_call_asks_its_server_to_stop() -> None:
         assert await held.wait(LIMIT_S)
         assert held.state is FutureState.CANCELLED
         assert (await gateway.call("cancelled")).text == "1"
+
+
+async def test_a_callback_of_the_loop_may_cancel_and_list() -> None:
+    async with opened() as gateway:
+        held = await gateway.submit("hold", {"key": "a"})
+        said = await gateway.submit("echo", {"text": held})
+        listed: list[Future] = []
+        asyncio.get_running_loop().call_soon(said.cancel)
+        asyncio.get_running_loop().call_soon(lambda: listed.extend(gateway.futures()))
+        assert await said.wait(LIMIT_S)
+        assert said.state is FutureState.CANCELLED
+        assert listed == [held, said]
 
 
 async def test_cancelling_what_has_settled_changes_nothing() -> None:

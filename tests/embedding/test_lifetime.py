@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import psutil
 import pytest
 
@@ -142,6 +143,37 @@ async def test_two_gateways_live_side_by_side() -> None:
         assert (await other.call("get", {"key": "a"})).text == "nothing"
 
 
+async def test_from_another_event_loop_it_is_refused_and_takes_no_harm() -> None:
+    async with opened() as gateway:
+        held = await gateway.submit("hold", {"key": "a"})
+
+        async def use() -> list[str]:
+            refused: list[str] = []
+            for wrong in (gateway.call("echo", {"text": "x"}), gateway.model_call("echo"), held.result()):
+                with pytest.raises(GatewayError, match="run_coroutine_threadsafe") as error:
+                    await wrong
+                refused.append(type(error.value).__name__)
+            return refused
+
+        assert await anyio.to_thread.run_sync(asyncio.run, use()) == ["WrongLoop"] * 3
+        with pytest.raises(GatewayError, match="lives in the asyncio event loop"):
+            await anyio.to_thread.run_sync(held.cancel)
+        assert (await gateway.call("echo", {"text": "x"}, timeout_s=LIMIT_S)).text == "x"
+
+
+def test_without_asyncio_it_says_what_it_needs() -> None:
+    entering = Gateway(document()).__aenter__()
+    with pytest.raises(GatewayError, match="lives in the asyncio event loop"):
+        entering.send(None)
+
+
+async def test_a_name_that_is_too_long_for_a_scope_is_refused() -> None:
+    async with opened() as gateway:
+        gateway.scope("x" * 200)
+        with pytest.raises(GatewayError, match="at most 200 characters; this one has 201"):
+            gateway.scope("x" * 201)
+
+
 async def test_a_server_that_cannot_start_says_so() -> None:
     config = document()
     config["mcpServers"]["gone"] = {"command": "no-such-program-at-all"}
@@ -157,6 +189,12 @@ def test_a_configuration_that_cannot_be_used_is_refused_as_it_is_given() -> None
     with pytest.raises(ConfigurationError, match=r"^Gateway\(\.\.\.\): asyncfc\.mode is .*allowed") as refused:
         Gateway(document(mode="fast"))
     assert refused.value.key == "asyncfc.mode"
+
+
+@pytest.mark.parametrize("odd", [{1}, b"x", object()], ids=["a set", "bytes", "an object"])
+def test_a_configuration_that_no_file_could_hold_is_refused(odd: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"^Gateway\(\.\.\.\): config is no JSON: JSON has nothing for"):
+        Gateway({"mcpServers": {"own": {"command": odd}}})
 
 
 async def test_paths_may_stand_in_the_configuration() -> None:
@@ -236,6 +274,27 @@ def test_its_log_lines_are_the_programs_own_business() -> None:
     assert "INFO:asyncfc_mcp.app:event='server_serialised'" in finished.stderr
 
 
+def test_what_the_program_logs_by_structlog_goes_where_it_went() -> None:
+    finished = run(
+        "import asyncio, logging, structlog",
+        "from asyncfc_mcp import Gateway",
+        "from tests.embedding.support import document",
+        "async def main():",
+        "    async with Gateway(document()) as gateway:",
+        "        await gateway.tools()",
+        "        structlog.get_logger().info('mine', number=1)",
+        "logging.basicConfig(level='INFO')",
+        "asyncio.run(main())",
+        "structlog.get_logger().bind(bound=True).info('mine', number=2)",
+    )
+    assert [line.partition("mine")[2].split() for line in finished.stdout.splitlines()] == [
+        ["number=1"],
+        ["bound=True", "number=2"],
+    ]
+    assert "mine" not in finished.stderr
+    assert "INFO:asyncfc_mcp.app:event='server_serialised'" in finished.stderr
+
+
 async def test_relative_paths_are_those_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.joinpath("here").mkdir()
     tmp_path.joinpath("names.env").write_text("NAME=ada", encoding="utf-8")
@@ -246,3 +305,15 @@ async def test_relative_paths_are_those_of_the_process(tmp_path: Path, monkeypat
         await gateway.tools()
     seen = tmp_path.joinpath("here", "seen").read_text(encoding="utf-8")
     assert seen == f"{tmp_path / 'here'} ada {tmp_path}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system ends the servers of a killed gateway there")
+async def test_gateways_in_several_threads_share_one_guardian_and_leave_none() -> None:
+    async def live() -> None:
+        async with opened() as gateway:
+            await gateway.tools()
+
+    async with anyio.create_task_group() as threads:
+        for _ in range(4):
+            threads.start_soon(anyio.to_thread.run_sync, asyncio.run, live())
+    assert [child for child in psutil.Process().children() if child.name() == "sh"] == []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
 from mcp_types import TextContent
 
@@ -11,6 +15,29 @@ from tests.embedding.support import LIMIT_S, opened, release
 
 pytestmark = pytest.mark.anyio
 
+LIAR = """
+import json, sys
+
+TOOL = {
+    "name": "lie",
+    "inputSchema": {"type": "object"},
+    "outputSchema": {"type": "object", "properties": {"size": {"type": "integer"}}},
+}
+for request in map(json.loads, sys.stdin):
+    match request["method"]:
+        case "initialize":
+            about = {"protocolVersion": request["params"]["protocolVersion"], "capabilities": {"tools": {}}}
+            result = about | {"serverInfo": {"name": "liar", "version": "1"}}
+        case "tools/list":
+            result = {"tools": [TOOL]}
+        case "tools/call":
+            result = {"content": [{"type": "text", "text": "done"}], "structuredContent": {"size": "large"}}
+        case _:
+            result = None
+    if "id" in request:
+        answer = {"result": result} if result else {"error": {"code": -32601, "message": "unknown"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], **answer}), flush=True)
+"""
 OWN = ["await_future", "get_future", "cancel_future", "list_futures"]
 
 
@@ -108,6 +135,15 @@ async def test_what_goes_wrong_is_for_the_model_to_read() -> None:
         assert told[:2] == ["broken", "broken"]
         assert told[2].startswith("Unknown tool: ecko; did you mean echo")
         assert "is not known" in told[3]
+
+
+async def test_a_result_that_breaks_its_tools_promise_reaches_the_model_as_it_is(tmp_path: Path) -> None:
+    server = tmp_path / "liar.py"
+    server.write_text(LIAR, encoding="utf-8")
+    liar: dict[str, Any] = {"command": sys.executable, "args": [server], "asyncfc": {"prefix": "", "mode": "sync"}}
+    async with opened({"mcpServers": {"liar": liar}}) as gateway:
+        answer = await gateway.model_call("lie")
+        assert (answer.text, answer.structured, answer.is_error) == ("done", {"size": "large"}, False)
 
 
 async def test_content_that_is_no_text_reaches_the_loop_too() -> None:

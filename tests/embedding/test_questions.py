@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from asyncfc_mcp import Gateway
+from asyncfc_mcp.embedding.asking import Elicit
 from tests.bounds import bound_s
 from tests.embedding.support import LIMIT_S, document, opened, release
 
@@ -39,6 +40,28 @@ async def test_the_program_answers_for_the_call_that_it_waits_for() -> None:
             assert json.loads(told.text.splitlines()[0])["result"] == ANSWER
     assert [question["message"] for question in asked] == ["Who are you?"] * 3
     assert json.loads(json.dumps(asked[0])) == QUESTION
+
+
+async def fails(_: dict[str, Any]) -> dict[str, Any]:
+    raise RuntimeError("not today")
+
+
+async def talks(_: dict[str, Any]) -> Any:
+    return {"action": "perhaps", "content": {"password": "s3cret"}}
+
+
+@pytest.mark.parametrize("elicit", [fails, talks])
+async def test_a_program_that_fails_to_answer_declines_and_nothing_else_ends(
+    elicit: Elicit, caplog: pytest.LogCaptureFixture
+) -> None:
+    with anyio.fail_after(bound_s(60)):
+        async with Gateway(document(), elicit=elicit) as gateway:
+            for call in (gateway.call, gateway.model_call):
+                said = await call("ask", ASK)
+                assert json.loads(said.text.splitlines()[0])["result"] == {"action": "decline"}
+            assert (await gateway.call("echo", {"text": "alive"})).text == "alive"
+    assert caplog.text.count("question_declined") == 2
+    assert "s3cret" not in caplog.text
 
 
 async def test_servers_are_told_whether_the_program_answers() -> None:

@@ -20,6 +20,9 @@ def send(message: dict[str, Any]) -> None:
 
 def answer(request: dict[str, Any]) -> None:
     match request["method"]:
+        case "initialize" if "refuses" in SHAPE:
+            send({"id": request["id"], "error": {"code": -32000, "message": SHAPE["refuses"]}})
+            return
         case "initialize":
             result: Any = {
                 "protocolVersion": SHAPE.get("version", "2025-11-25"),
@@ -28,6 +31,8 @@ def answer(request: dict[str, Any]) -> None:
             }
         case "tools/list":
             result = {"tools": SHAPE.get("tools", [])}
+        case "tools/call" if "result" in SHAPE:
+            result = SHAPE["result"]
         case _:
             send({"id": request["id"], "error": {"code": -32601, "message": "unknown method"}})
             return

@@ -128,3 +128,11 @@ def test_credentials_on_an_open_way_are_told_unless_they_stay_on_this_machine(do
     )
     assert "unencrypted" in said.codes("far")
     assert "unencrypted" not in said.codes("near")
+
+
+def test_a_host_that_can_be_no_name_is_told_as_one_without_an_address(doctor: Doctor) -> None:
+    assert doctor.of_one({"url": "http://\u2603.example/mcp"}).codes() == ["unknown_host"]
+
+
+def test_an_address_of_ipv6_is_shown_as_it_is_written(doctor: Doctor) -> None:
+    assert "http://[::1]:9" in doctor.of_one({"url": "http://ann:secret@[::1]:9/mcp"}).finding("unreachable")["fact"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,3 +162,28 @@ def test_the_git_server_says_why_it_does_not_start(doctor: Doctor, tmp_path: Pat
     )
     assert said.codes("git") == []
     assert "does not exist" in said.finding("exits", "bad")["fact"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"command": "sh", "args": ["-c", "exit 3", "/" + "a" * 300]},
+        {"command": "sh", "cwd": "/" + "a" * 300},
+        {"command": "/" + "a" * 5000},
+        {"command": "~no-such-user/x"},
+    ],
+)
+def test_what_can_be_no_path_is_a_finding_and_no_fault_of_the_doctor(doctor: Doctor, entry: dict[str, Any]) -> None:
+    assert doctor.of_one(entry).exit_code == 1
+
+
+def test_a_server_that_quotes_its_key_as_it_refuses_it_shows_nobody_the_key(doctor: Doctor) -> None:
+    entry = shaped(refuses="invalid key hush-5f1c9", stderr=["Error: invalid key hush-5f1c9"])
+    for given in ({"env": {"ANY": "hush-5f1c9"}}, {"args": [*entry["args"], "--api-key", "hush-5f1c9"]}):
+        said = doctor.of_one({**entry, **given})
+        assert "invalid key (hidden)" in said.finding("not_started")["fact"]
+        assert "hush" not in str(said.document)
+
+
+def test_a_command_with_words_in_it_is_shown_without_them(doctor: Doctor) -> None:
+    assert "hush" not in str(doctor.of_one({"command": "sh x --api-key=hush-5f1c9"}).document)

@@ -90,6 +90,9 @@ def test_a_server_behind_a_url_is_known_when_its_labels_name_no_files() -> None:
         "sudo /usr/bin/docker run node npx @modelcontextprotocol/server-filesystem /projects",
         "ssh host npx @modelcontextprotocol/server-filesystem /data",
         "wsl.exe npx @modelcontextprotocol/server-filesystem /data",
+        "docker-compose run --rm files npx @modelcontextprotocol/server-filesystem /data",
+        "devcontainer exec npx @modelcontextprotocol/server-filesystem /data",
+        "sudo apptainer exec image.sif npx @modelcontextprotocol/server-filesystem /data",
         "npx mcp-remote https://example.org/@modelcontextprotocol/server-filesystem/mcp",
     ],
 )
@@ -105,6 +108,35 @@ def test_a_server_of_another_name_gets_no_pack(command: str) -> None:
     assert not found("filesystem", *command.split())
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "uvx --from git+https://github.com/somebody/mcp-server-fetch mcp-server-fetch",
+        "uvx --from=git+ssh://git@example.org/mcp-server-fetch mcp-server-fetch",
+        "uv run --with mcp-server-fetch@git+https://example.org/x mcp-server-fetch",
+        "npx -y github:somebody/mcp-server-fetch",
+        "npx.cmd -y somebody/mcp-server-fetch#main",
+        "npx -y https://github.com/somebody/mcp-server-fetch",
+        "bunx https://example.org/somebody/mcp-server-fetch.git",
+    ],
+)
+def test_a_package_out_of_somebody_s_repository_gets_no_pack(command: str) -> None:
+    assert not found("fetch", *command.split())
+
+
+@pytest.mark.parametrize(
+    "command", ["uvx mcp-server-git --repository /srv/site.git", "npx mcp-server-git --repository sites/shop"]
+)
+def test_a_repository_that_the_server_works_on_is_not_where_it_comes_from(command: str) -> None:
+    assert found("git", *command.split())
+
+
+@pytest.mark.parametrize("command", ["uvx mcp-server-postgres", "my-server --data /srv/mcp-server-postgres"])
+def test_a_tool_as_common_as_query_is_known_by_the_full_name_of_its_package_only(command: str) -> None:
+    assert found("postgres", "npx", "-y", "@modelcontextprotocol/server-postgres", "postgresql://localhost/x")
+    assert not found("postgres", *command.split())
+
+
 def test_a_server_without_the_core_tools_gets_no_pack() -> None:
     assert find_pack(["uvx", "mcp-server-git"], PACKS["git"].tools.keys() - {"git_commit"}) is None
 
@@ -117,6 +149,11 @@ def test_a_server_without_a_name_gets_no_pack() -> None:
 def test_a_fetch_that_can_reach_this_machine_gets_no_pack(option: str) -> None:
     assert found("fetch", "uvx", "mcp-server-fetch", "--user-agent=x")
     assert not found("fetch", "uvx", "mcp-server-fetch", option)
+
+
+def test_a_search_server_that_can_reach_pages_of_this_machine_gets_no_pack() -> None:
+    assert found("duckduckgo", "uvx", "duckduckgo-mcp-server")
+    assert not found("duckduckgo", "uvx", "duckduckgo-mcp-server", "--allow-private-urls")
 
 
 def call(pack: str, tool: str, **arguments: object) -> list[Label]:

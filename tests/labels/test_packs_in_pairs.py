@@ -87,6 +87,46 @@ ORDERED: Mapping[str, tuple[Asked, Asked]] = {
         ("desktop-commander", "write_file", {"path": "/a"}),
         ("desktop-commander", "start_process", {}),
     ),
+    "an image that is pushed and the roll-out that pulls it": (
+        ("docker", "push_image", {}),
+        ("kubernetes", "kubectl_rollout", {}),
+    ),
+    "a query and the end of the container that may answer it": (
+        ("postgres", "query", {}),
+        ("docker", "stop_container", {}),
+    ),
+    "a query and the end of the pod that may answer it": (
+        ("postgres", "query", {}),
+        ("kubernetes", "kubectl_delete", {}),
+    ),
+    "a change and a page of this machine that may show it": (
+        ("sqlite", "write_query", {}),
+        ("desktop-commander", "read_file", {"path": "http://localhost:8000/", "isUrl": True}),
+    ),
+    "a changed source file and what the program that watches it says": (
+        ("desktop-commander", "write_file", {"path": "/site/app.js"}),
+        ("desktop-commander", "read_process_output", {"pid": 7}),
+    ),
+    "a statement and the log of the container that runs it": (
+        ("postgres-pro", "execute_sql", {}),
+        ("docker", "fetch_container_logs", {}),
+    ),
+    "a change and a page of this machine as markdown": (
+        ("sqlite", "write_query", {}),
+        ("markitdown", "convert_to_markdown", {"uri": "http://localhost:8000/"}),
+    ),
+    "a change and a compressed page of this machine": (
+        ("sqlite", "write_query", {}),
+        ("everything", "gzip-file-as-resource", {"data": "http://localhost:8000/"}),
+    ),
+    "a paper and the folder that it is put into": (
+        ("arxiv", "download_paper", {"paper_id": "2605.15077"}),
+        ("filesystem", "list_directory", {"path": "/papers"}),
+    ),
+    "an export and the folder that it is put into": (
+        ("mongodb", "export", {}),
+        ("filesystem", "list_directory", {"path": "/exports"}),
+    ),
     "the same file through two servers": (
         ("desktop-commander", "edit_block", {"file_path": "/a/b"}),
         ("filesystem", "read_text_file", {"path": "/a/b"}),
@@ -110,6 +150,14 @@ FREE: Mapping[str, tuple[Asked, Asked]] = {
     ),
     "values of two keys": (("redis", "set", {"key": "a"}), ("redis", "set", {"key": "b"})),
     "a message and a page": (("slack", "slack_post_message", {}), ("notion", "API-post-page", {})),
+    "a file and a change of a database": (
+        ("desktop-commander", "read_file", {"path": "/a"}),
+        ("sqlite", "write_query", {}),
+    ),
+    "a look at the cluster and a change of a database": (
+        ("kubernetes", "kubectl_get", {}),
+        ("sqlite", "write_query", {}),
+    ),
     "a query and the files": (("postgres", "query", {}), ("filesystem", "write_file", {"path": "/a"})),
     "writes of two files": (
         ("desktop-commander", "write_file", {"path": "/a/b"}),

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from asyncfc_mcp.config.file import ConfigFile
 from asyncfc_mcp.config.load import LoadedConfig
 from asyncfc_mcp.config.watching import ConfigWatch
 from asyncfc_mcp.errors import GatewayError
+from tests.bounds import bound_s
+from tests.process.support import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +172,29 @@ def test_a_pipe_is_not_followed_since_it_gives_what_it_has_only_once(tmp_path: P
     file = ConfigFile(pipe, {})
     assert not file.can_be_read_again
     assert list(file.look().values()) == ["not a file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+async def test_a_pipe_in_place_of_the_file_is_refused_without_reading_it(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, {"a": entry()})
+    watched.path.unlink()
+    os.mkfifo(watched.path)
+    with anyio.fail_after(bound_s(LIMIT_S)):
+        await watched.look(3)
+    assert watched.read == [
+        f"{watched.path}: the file is a pipe or a device now; allowed: a file, which can be followed"
+    ]
+    watched.path.unlink()
+    watched.write({"b": entry()})
+    await watched.look(2)
+    assert watched.read[1:] == [["b"]]
+
+
+async def test_an_env_file_whose_name_is_too_long_is_refused_and_the_watch_goes_on(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, {"a": entry()})
+    watched.write({"a": entry(envFile="a" * 300)})
+    await watched.look(3)
+    assert "File name too long" in watched.read[0]
+    watched.write({"b": entry()})
+    await watched.look(2)
+    assert watched.read[1:] == [["b"]]

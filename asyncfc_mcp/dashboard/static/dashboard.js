@@ -67,12 +67,14 @@ function now() {
   return view.isPaused ? view.pausedAt : Date.now() / 1000 + model.ahead_s;
 }
 
-function take(update, isWhole) {
-  if (isWhole) {
+const isOfAnotherRun = (update) => update.gateway && update.gateway.instance !== model.gateway?.instance;
+
+function take(update) {
+  if (isOfAnotherRun(update)) {
     model.calls.clear();
-    model.gateway = update.gateway;
     view.selected = view.active = null;
   }
+  model.gateway = update.gateway ?? model.gateway;
   model.ahead_s = update.now_s - Date.now() / 1000;
   for (const span of update.spans) {
     const before = model.calls.get(span.number);
@@ -80,8 +82,9 @@ function take(update, isWhole) {
     if (before && before.state !== span.state) announce(span);
   }
   if (model.calls.size > TRIM_AT) {
-    const oldest = [...model.calls.keys()].slice(0, model.calls.size - MOST_CALLS);
-    for (const number of oldest) model.calls.delete(number);
+    const calls = [...model.calls.values()];
+    const known = [...calls.filter((call) => call.settled_s !== null), ...calls.filter((call) => call.settled_s === null)];
+    for (const call of known.slice(0, known.length - MOST_CALLS)) model.calls.delete(call.number);
   }
   model.saved = update.saved;
   if (update.servers) model.servers = update.servers;
@@ -103,18 +106,24 @@ let retryMs = 1000;
 
 function listen() {
   source?.close();
-  source = new EventSource("/dashboard/events");
-  source.onopen = () => { retryMs = 1000; };
-  source.addEventListener("snapshot", (event) => receive(JSON.parse(event.data), true));
-  source.addEventListener("changes", (event) => receive(JSON.parse(event.data), false));
-  source.onerror = async () => {
+  if (document.hidden) return; // browsers open six connections to one place: tabs that nobody sees must not hold them
+  const own = source = new EventSource("/dashboard/events");
+  own.onopen = () => { retryMs = 1000; };
+  own.addEventListener("snapshot", (event) => receive(JSON.parse(event.data)));
+  own.addEventListener("changes", (event) => receive(JSON.parse(event.data)));
+  own.onerror = async () => {
     state("lost", "Lost, trying again");
-    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    if (own.readyState !== EventSource.CLOSED || own !== source) return; // the browser tries again by itself
     if ((await reaches()) === 401) return lock("This gateway does not know the page any more: it was started anew. Its new address is printed by this command:");
     setTimeout(listen, retryMs);
     retryMs = Math.min(2 * retryMs, 15000);
   };
 }
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) source?.close();
+  else if (!byId("board").hidden) listen();
+});
 
 async function reaches() {
   try {
@@ -124,15 +133,15 @@ async function reaches() {
   }
 }
 
-function receive(update, isWhole) {
+function receive(update) {
   if (byId("board").hidden) unlock();
-  if (view.isPaused && !isWhole) {
+  if (view.isPaused && !isOfAnotherRun(update)) {
     waitingUpdates.push(update);
     if (waitingUpdates.length > 2000) waitingUpdates = [merged(waitingUpdates)];
-    return;
+  } else {
+    waitingUpdates = [];
+    take(update);
   }
-  waitingUpdates = [];
-  take(update, isWhole);
   state(view.isPaused ? "paused" : "live", view.isPaused ? "Paused" : "Live");
 }
 
@@ -167,10 +176,10 @@ function unlock() {
 async function begin() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   history.replaceState(null, "", location.pathname);
-  const stale = "This address is of an earlier run of the gateway. The one of today is printed by this command:";
+  const stale = "This address was used already, or is of an earlier run of the gateway. One that opens it is printed by this command:";
   try {
-    if (token && !(await open(token))) return lock(stale);
-    if (!token && (await reaches()) === 401) return lock("The address that opens it is printed by this command:");
+    const isOpen = token !== null && (await open(token));
+    if (!isOpen && (await reaches()) === 401) return lock(token ? stale : "The address that opens it is printed by this command:");
   } catch {
     state("lost", "Not reached");
   }
@@ -993,7 +1002,7 @@ byId("pause").addEventListener("click", () => {
   byId("pause").setAttribute("aria-pressed", String(view.isPaused));
   say(byId("pause"), view.isPaused ? "Go on" : "Pause");
   if (!view.isPaused && waitingUpdates.length) {
-    take(merged(waitingUpdates), false);
+    take(merged(waitingUpdates));
     waitingUpdates = [];
   }
   state(view.isPaused ? "paused" : "live", view.isPaused ? "Paused" : "Live");

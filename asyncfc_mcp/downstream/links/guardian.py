@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 
 import structlog
 
@@ -40,26 +41,32 @@ send KILL
 
 
 class Guardian:
-    """Watches process groups: one shell for all of them, and none while there are none."""
+    """Watches process groups: one shell for all of them, and none while there are none.
+
+    Gateways in several threads of a program share it.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._groups: set[int] = set()
         self._shell: subprocess.Popen[bytes] | None = None
 
     def watch(self, group: int) -> None:
         """Have that group ended if we are killed."""
-        self._groups.add(group)
-        self._tell()
+        with self._lock:
+            self._groups.add(group)
+            self._tell()
 
     def forget(self, group: int) -> None:
         """Leave that group alone: it has ended, and its number may soon be somebody else's."""
-        if group not in self._groups:
-            return
-        self._groups.remove(group)
-        if self._groups:
-            self._tell()
-        else:
-            self._dismiss()
+        with self._lock:
+            if group not in self._groups:
+                return
+            self._groups.remove(group)
+            if self._groups:
+                self._tell()
+            else:
+                self._dismiss()
 
     def _tell(self) -> None:
         line = " ".join(map(str, sorted(self._groups))).encode() + b"\n"

@@ -20,6 +20,7 @@ from typing import cast
 import anyio
 import structlog
 
+from asyncfc_mcp.config.dialects import without_options
 from asyncfc_mcp.config.models import StdioEntry
 from asyncfc_mcp.errors import GatewayError
 
@@ -49,7 +50,9 @@ class CommandNotFound(GatewayError):
         # Without the PATH itself: `env` may set it, and this text reaches the log and the model.
         where = "in the PATH of its environment" if Path(command).parent == Path() else "there, or cannot be run"
         way_out = "put its words but the first into `args`" if " " in command else "install it"
-        super().__init__(f"command {command!r} was not found {where}; {way_out}, or give its whole path as `command`")
+        super().__init__(
+            f"command {without_options(command)!r} was not found {where}; {way_out}, or give its whole path as `command`"
+        )
         self.command = command
 
 

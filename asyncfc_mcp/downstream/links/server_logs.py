@@ -78,7 +78,8 @@ class ServerLogs:
 
     def _make_room(self, path: Path) -> None:
         # Who does not get the lock leaves it to the one that has it; who gets it late finds a short file.
-        with suppress(Timeout), FileLock(path.with_suffix(".lock"), timeout=0, mode=0o600):
+        # A file system that knows no locks has its file grow.
+        with suppress(Timeout, NotImplementedError), FileLock(path.with_suffix(".lock"), timeout=0, mode=0o600):
             if path.stat().st_size > self._max_bytes:
                 path.replace(old_file(path))
 
@@ -102,7 +103,8 @@ def old_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.old")
 
 
-def logged_servers(state_folder: Path) -> list[str]:
-    """The servers that have a file."""
-    folder = log_folder(state_folder)
-    return sorted(unquote(path.stem) for path in folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else []
+def logged_servers(state_folder: Path) -> dict[str, Path]:
+    """The servers that have a file, by their names in order; those of very long ones are cut, as the file's is."""
+    names = {path.name.removesuffix(".old") for path in log_folder(state_folder).glob(f"*{_SUFFIX}*")}
+    logs = [log_folder(state_folder) / name for name in sorted(names) if name.endswith(_SUFFIX)]
+    return {unquote(path.name.removesuffix(_SUFFIX)): path for path in logs}

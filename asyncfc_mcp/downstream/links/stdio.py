@@ -24,7 +24,7 @@ from asyncfc_mcp.downstream.links.link import Hearing, Link
 from asyncfc_mcp.downstream.links.open_requests import OpenRequests
 from asyncfc_mcp.downstream.links.overhearing import Aside, tell
 from asyncfc_mcp.downstream.links.process import ChildProcess, spawn
-from asyncfc_mcp.downstream.links.secrets import Secrets
+from asyncfc_mcp.downstream.links.secrets import Secrets, given_to
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ async def stdio_link(server: str, entry: StdioEntry, max_result_bytes: int) -> A
     tell(server, Aside.STARTED, [f"process {child.pid} was started"])
     hearing = Hearing()
     open_requests = OpenRequests()
-    secrets = Secrets(entry.env.values())
+    secrets = Secrets(given_to(entry))
     read = _FromChild(server, child, hearing, open_requests, max_result_bytes=max_result_bytes, secrets=secrets)
     write = _ToChild(child, read, open_requests)
     async with anyio.create_task_group() as tasks:

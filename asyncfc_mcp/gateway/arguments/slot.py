@@ -96,7 +96,8 @@ def _declared_types(schema: Json) -> frozenset[str]:
     found = ANY_SLOT
     named: object = schema.get("type")
     if isinstance(named, str | list):
-        names = frozenset([named] if isinstance(named, str) else cast("list[str]", named))
+        said = [named] if isinstance(named, str) else cast("list[object]", named)
+        names = frozenset(one for one in said if isinstance(one, str))
         found = names | {"integer"} if "number" in names else names
         found &= ANY_SLOT
     values: list[object] | None = [schema["const"]] if "const" in schema else schema.get("enum")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-
-from asyncfc_mcp.core.graph import Node
+from asyncfc_mcp.core.graph import calls_before
 from asyncfc_mcp.gateway.future import Future
 from asyncfc_mcp.gateway.reporting import nameable
 from asyncfc_mcp.gateway.table import FutureTable
@@ -12,8 +10,6 @@ from asyncfc_mcp.telemetry.spans import CallTrace, begun, carried, come_with, is
 
 MOST_LINKS = 32
 """Calls in the way that a span is linked to; behind a long queue the rest says nothing new."""
-_MOST_LOOKED_AT = 128
-"""Calls and groups of calls that are looked through for these."""
 
 
 def trace_of(future: Future, table: FutureTable) -> CallTrace:
@@ -29,20 +25,6 @@ def trace_of(future: Future, table: FutureTable) -> CallTrace:
             "asyncfc.resumed": bool(future.resumptions),
         },
         needs=[need.trace for need in future.request.needs.values()],
-        behind=[table.by_identity(one).trace for one in _calls_before(future.record.node)],
+        behind=[table.by_identity(one).trace for one in calls_before(future.record.node, MOST_LINKS)],
         context=come_with(future.request.meta) if future.resumptions else None,
     )
-
-
-def _calls_before(node: Node) -> list[str]:
-    """The futures of the calls that are in its way, themselves or in a group."""
-    found: dict[str, None] = {}
-    waiting, looked_at = deque(node.blockers), 0
-    while waiting and len(found) < MOST_LINKS and looked_at < _MOST_LOOKED_AT:
-        blocker = waiting.popleft()
-        looked_at += 1
-        if blocker.future is not None:
-            found[blocker.future] = None
-        else:
-            waiting.extend(blocker.blockers)
-    return list(found)

@@ -47,18 +47,17 @@ class Conversation:
         """Take in one line of the transcript."""
         if entry.get("isSidechain"):
             return
-        message: dict[str, Any] = entry.get("message") or {}
-        blocks = as_list(message.get("content"))
         is_about_tools = False
-        for block in blocks:
+        for block in map(as_dict, as_list(as_dict(entry.get("message")).get("content"))):
             if block.get("type") == "tool_use":
                 is_about_tools = True
-                self._calls[block["id"]] = block
+                self._calls[str(block.get("id"))] = block
             elif block.get("type") == "tool_result":
                 is_about_tools = True
-                call = self._calls.get(block.get("tool_use_id", ""))
-                if call is not None and call["name"].startswith("mcp__"):
-                    self._take_result(call["name"].rpartition("__")[2], call.get("input") or {}, text_of(block))
+                call = self._calls.get(str(block.get("tool_use_id")), {})
+                name = str(call.get("name"))
+                if name.startswith("mcp__"):
+                    self._take_result(name.rpartition("__")[2], as_dict(call.get("input")), text_of(block))
         said = json.dumps(entry, ensure_ascii=False)
         if not is_about_tools and REMINDER in said:
             self.reminded |= set(TOKEN.findall(said.partition(REMINDER)[2]))
@@ -87,9 +86,11 @@ class Conversation:
         return {found[0] for found in map(TOKEN.match, tokens) if found} or set(self.open)
 
     def _close(self, tokens: set[str]) -> None:
-        for token in tokens:
+        left = list(tokens)
+        while left:
+            token = left.pop()
             self.open.pop(token, None)
-            self._close(self.needs.pop(token, set()))
+            left += self.needs.pop(token, ())
 
 
 def as_list(value: Any) -> list[Any]:
@@ -97,12 +98,17 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
+def as_dict(value: Any) -> dict[str, Any]:
+    """The value if it is a dictionary, else an empty one."""
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+
 def text_of(tool_result: dict[str, Any]) -> str:
     """The text of a tool result, which is a string or blocks."""
     content = tool_result.get("content")
     if isinstance(content, str):
         return content
-    return "\n".join(str(block.get("text", "")) for block in as_list(content))
+    return "\n".join(str(as_dict(block).get("text", "")) for block in as_list(content))
 
 
 def unsettled_in(text: str) -> set[str]:
@@ -113,12 +119,12 @@ def unsettled_in(text: str) -> set[str]:
 
 def entries(transcript: Path) -> Iterator[dict[str, Any]]:
     """The lines of the transcript that can matter."""
-    with transcript.open(encoding="utf-8", errors="replace") as lines:
+    with transcript.open(encoding="utf-8-sig", errors="replace") as lines:
         for line in lines:
             if '"tool_use"' in line or '"tool_result"' in line or REMINDER in line:
                 try:
-                    yield json.loads(line)
-                except ValueError:  # it is being written
+                    yield as_dict(json.loads(line))
+                except (ValueError, RecursionError):  # it is being written, or nobody could read it
                     continue
 
 
@@ -135,7 +141,7 @@ def reminder(uncollected: dict[str, str]) -> str:
 
 def main() -> None:
     """Answer the hook's question on stdin: nothing, or why the model should go on."""
-    event = json.load(sys.stdin)
+    event = json.load(sys.stdin.buffer)  # in UTF-8, whatever the console is set to
     if event.get("stop_hook_active"):  # it goes on because of a reminder already
         return
     conversation = Conversation()
