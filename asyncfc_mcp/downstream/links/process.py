@@ -50,9 +50,8 @@ class CommandNotFound(GatewayError):
         # Without the PATH itself: `env` may set it, and this text reaches the log and the model.
         where = "in the PATH of its environment" if Path(command).parent == Path() else "there, or cannot be run"
         way_out = "put its words but the first into `args`" if " " in command else "install it"
-        super().__init__(
-            f"command {without_options(command)!r} was not found {where}; {way_out}, or give its whole path as `command`"
-        )
+        shown = without_options(command)
+        super().__init__(f"command {shown!r} was not found {where}; {way_out}, or give its whole path as `command`")
         self.command = command
 
 
