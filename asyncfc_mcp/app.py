@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -133,39 +134,29 @@ class App:
 
     async def serve_http(self, listener: Listener, access: Access) -> GatewayError | None:
         """Serve streamable HTTP until a signal comes; or not at all, for the reason that is returned."""
-        log.info("listening", url=f"{listener.origin}{MCP_PATH}", token_needed=access.token is not None)
-        dashboard = self._dashboard("http", listener, access)
-        with dashboard.announced(self._state_folder):
-            return await self._serve(
-                lambda: serve_http(
-                    self.handlers,
-                    self.network,
-                    listener,
-                    access,
-                    self._end_session,
-                    pages=[*self._pages, *dashboard.routes],
-                    open_paths=(*PROBE_PATHS, *DASHBOARD_PATHS),
-                ),
-                listener.close,
-            )
+        return await self._serve_network("http", MCP_PATH, serve_http, listener, access)
 
     async def serve_sse(self, listener: Listener, access: Access) -> GatewayError | None:
         """Serve HTTP with server-sent events until a signal comes; or not at all, for the reason that is returned."""
-        log.info("listening", url=f"{listener.origin}{SSE_PATH}", token_needed=access.token is not None)
-        dashboard = self._dashboard("sse", listener, access)
+        return await self._serve_network("sse", SSE_PATH, serve_sse, listener, access)
+
+    async def _serve_network(
+        self, transport: str, path: str, serve: Callable[..., Awaitable[None]], listener: Listener, access: Access
+    ) -> GatewayError | None:
+        log.info("listening", url=f"{listener.origin}{path}", token_needed=access.token is not None)
+        dashboard = self._dashboard(transport, listener, access)
+        serving = partial(
+            serve,
+            self.handlers,
+            self.network,
+            listener,
+            access,
+            self._end_session,
+            pages=[*self._pages, *dashboard.routes],
+            open_paths=(*PROBE_PATHS, *DASHBOARD_PATHS),
+        )
         with dashboard.announced(self._state_folder):
-            return await self._serve(
-                lambda: serve_sse(
-                    self.handlers,
-                    self.network,
-                    listener,
-                    access,
-                    self._end_session,
-                    pages=[*self._pages, *dashboard.routes],
-                    open_paths=(*PROBE_PATHS, *DASHBOARD_PATHS),
-                ),
-                listener.close,
-            )
+            return await self._serve(serving, listener.close)
 
     def _dashboard(self, transport: str, listener: Listener | None, access: Access | None = None) -> Dashboard:
         tokens = (access.token,) if access is not None and access.token is not None else ()

@@ -24,7 +24,8 @@ MOST_CLIENTS = 16
 SHORTEST_PAUSE_S = 0.1
 """Between two updates: they are for eyes."""
 BUSY_PAUSE_S = 1.0
-"""Between two updates while calls run and nothing changes: the time saved grows all the same."""
+"""Between two updates while calls run and nothing changes, since the time saved grows all the same; and between two
+looks at servers and settings, which change without a call."""
 IDLE_PAUSE_S = 10.0
 """A sign of life, so that a client sees that its connection is gone."""
 MOST_SENDING_S = 10.0
@@ -79,21 +80,27 @@ class Feed:
             seen = whole["change"]
             await self._tell(listener, "snapshot", whole)
         while not listener.is_lost:
-            await self._pause(seen)
+            await self._pause(seen, shown)
             changes = view.changes(seen)
             seen = changes["change"]
-            now = {"servers": view.servers(), "settings": view.settings()}
+            now = self._standing()
             changes |= {name: value for name, value in now.items() if value != shown.get(name)}
             shown = now
             await self._tell(listener, "changes", changes)
 
-    async def _pause(self, seen: int) -> None:
-        longest_s = BUSY_PAUSE_S if self._view.has_unsettled else IDLE_PAUSE_S
-        with anyio.move_on_after(longest_s):
+    async def _pause(self, seen: int, shown: Json) -> None:
+        with anyio.move_on_after(IDLE_PAUSE_S):
             while True:
-                await anyio.sleep(SHORTEST_PAUSE_S)
-                if self._view.change != seen:
+                with anyio.move_on_after(BUSY_PAUSE_S):
+                    while True:
+                        await anyio.sleep(SHORTEST_PAUSE_S)
+                        if self._view.change != seen:
+                            return
+                if self._view.has_unsettled or self._standing() != shown:
                     return
+
+    def _standing(self) -> Json:
+        return {"servers": self._view.servers(), "settings": self._view.settings()}
 
     async def _tell(self, listener: _Listener, event: str, data: Mapping[str, Any]) -> None:
         text = json.dumps(data, separators=(",", ":"))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import anyio
 import httpx2
+import psutil
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -19,12 +20,12 @@ from starlette.types import Message
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.dashboard.directory import RunningGateway, announced, running_gateways
-from asyncfc_mcp.dashboard.feed import Feed
+from asyncfc_mcp.dashboard.feed import IDLE_PAUSE_S, Feed
 from asyncfc_mcp.dashboard.guard import Guard
 from asyncfc_mcp.dashboard.snapshot import Identity, View
 from tests.bounds import bound_s
 from tests.dashboard.support import LIMIT_S, TOKEN, Watched, watched
-from tests.harness import toy
+from tests.harness import TOY, toy
 from tests.transports.support import serving
 
 pytestmark = pytest.mark.anyio
@@ -201,6 +202,20 @@ async def test_the_feed_begins_with_a_snapshot_and_goes_on_with_changes(tmp_path
         assert change["event"] == "changes"
         assert [span["tool"] for span in change["spans"]] == ["echo"]
         assert "settings" not in change  # only what is new
+
+
+async def test_a_server_that_goes_down_while_nothing_is_called_is_shown_soon(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(f"import runpy; runpy.run_path({str(TOY)!r}, run_name='__main__')")
+    servers = {"toy": {**toy(), "args": [str(script)]}}
+    async with watched(servers, tmp_path) as gateway, events(gateway) as stream:
+        await anext(stream)
+        script.unlink()
+        for child in psutil.Process().children(recursive=True):
+            if str(script) in child.cmdline():
+                child.kill()
+        with anyio.fail_after(bound_s(IDLE_PAUSE_S / 2)):
+            assert (await anext(stream))["servers"][0]["state"] != "ready"
 
 
 async def test_who_comes_back_gets_what_it_missed(tmp_path: Path) -> None:
