@@ -22,6 +22,9 @@ pytestmark = pytest.mark.anyio
 HOOK = PLUGIN / "hooks" / "remind.py"
 
 
+LAST_WORDS = json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": "Done."}]}})
+
+
 class Transcript:
     """A conversation as Claude Code writes it down, whose model calls the tools of a gateway."""
 
@@ -49,7 +52,10 @@ class Transcript:
         self.file.write_text("\n".join(self._lines), encoding="utf-8")
 
     def reminds_of(self, **event: Any) -> list[str]:
-        """The tokens in the reminder that the hook gives now."""
+        """The tokens in the reminder that the hook gives as the model stops."""
+        self._lines.append(LAST_WORDS)
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(f"\n{LAST_WORDS}\n")
         said = run_hook({"transcript_path": str(self.file), "stop_hook_active": False, **event})
         if not said:
             return []
@@ -65,6 +71,17 @@ def run_hook(event: Any, *, complains: bool = False) -> str:
     )
     assert bool(finished.stderr) == complains
     return finished.stdout
+
+
+def run_hook_until(transcript: Path, text: str) -> str:
+    """Run the hook, and write the transcript anew meanwhile."""
+    command = [sys.executable, str(HOOK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hook:
+        assert hook.stdin is not None
+        hook.stdin.write(json.dumps({"transcript_path": str(transcript)}))
+        hook.stdin.flush()
+        transcript.write_text(text, "utf-8")
+        return hook.communicate(timeout=LIMIT_S)[0]
 
 
 @pytest.fixture
@@ -177,6 +194,14 @@ async def test_nothing_is_reminded_of_twice(transcript: Transcript) -> None:
     two = await transcript.token("hold", key="b")
     assert one not in transcript.reminds_of()
     assert transcript.reminds_of() == [two]
+
+
+async def test_the_end_of_a_transcript_that_is_written_late_is_waited_for(transcript: Transcript) -> None:
+    held = await transcript.token("hold", key="a")
+    whole = transcript.file.read_text("utf-8")
+    transcript.file.write_text(whole.rpartition("\n")[0], "utf-8")
+    answer = run_hook_until(transcript.file, f"{whole}\n{LAST_WORDS}\n")
+    assert held in json.loads(answer)["reason"]
 
 
 async def test_a_model_that_goes_on_because_of_a_hook_may_stop(transcript: Transcript) -> None:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 REMINDER = "Results that have not been collected:"
 """How every reminder begins, by which an earlier one is known."""
+PATIENCE_S = 3.0
+"""How long the transcript may be behind."""
+PAUSE_S = 0.1
 TOKEN = re.compile(r"fut_[a-z0-9_-]*[a-z0-9]")
 PENDING = re.compile(r"(fut_[a-z0-9_-]*[a-z0-9]) stands for the result of ([\w.-]+)\.")
 SETTLED = re.compile(
@@ -35,6 +39,8 @@ class Conversation:
         self.needs: dict[str, set[str]] = {}
         """From a token to those in the arguments of its call."""
         self.reminded: set[str] = set()
+        self.waits_for_model = False
+        """Whether the end is missing: before it stops, the model has said something that calls no tool."""
         self._calls: dict[str, dict[str, Any]] = {}
 
     @property
@@ -48,9 +54,11 @@ class Conversation:
         if entry.get("isSidechain"):
             return
         is_about_tools = False
+        if entry.get("type") in ("assistant", "user"):
+            self.waits_for_model = entry["type"] == "user"
         for block in map(as_dict, as_list(as_dict(entry.get("message")).get("content"))):
             if block.get("type") == "tool_use":
-                is_about_tools = True
+                is_about_tools = self.waits_for_model = True
                 self._calls[str(block.get("id"))] = block
             elif block.get("type") == "tool_result":
                 is_about_tools = True
@@ -121,11 +129,23 @@ def entries(transcript: Path) -> Iterator[dict[str, Any]]:
     """The lines of the transcript that can matter."""
     with transcript.open(encoding="utf-8-sig", errors="replace") as lines:
         for line in lines:
-            if '"tool_use"' in line or '"tool_result"' in line or REMINDER in line:
+            if '"assistant"' in line or '"user"' in line or REMINDER in line:
                 try:
                     yield as_dict(json.loads(line))
                 except (ValueError, RecursionError):  # it is being written, or nobody could read it
                     continue
+
+
+def conversation_in(transcript: Path) -> Conversation:
+    """What the transcript holds, once it holds the end: it is written beside this, and on a busy machine after it."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        conversation = Conversation()
+        for entry in entries(transcript):
+            conversation.read(entry)
+        if not conversation.waits_for_model or time.monotonic() > give_up_at:
+            return conversation
+        time.sleep(PAUSE_S)
 
 
 def reminder(uncollected: dict[str, str]) -> str:
@@ -144,9 +164,7 @@ def main() -> None:
     event = json.load(sys.stdin.buffer)  # in UTF-8, whatever the console is set to
     if event.get("stop_hook_active"):  # it goes on because of a reminder already
         return
-    conversation = Conversation()
-    for entry in entries(Path(event["transcript_path"]).expanduser()):
-        conversation.read(entry)
+    conversation = conversation_in(Path(event["transcript_path"]).expanduser())
     if conversation.uncollected:
         print(json.dumps({"decision": "block", "reason": reminder(conversation.uncollected)}))
 
