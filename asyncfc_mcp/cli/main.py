@@ -234,11 +234,13 @@ def changed_tools() -> None:
 
 
 @tools.command("list")
-def list_tools() -> None:
-    """The same as `changed`, as it was called before."""
-    from asyncfc_mcp.cli.tools import list_changed
+@click.pass_context
+def list_tools(context: click.Context) -> None:
+    """The same as `tools` alone, with the options of that before it."""
+    from asyncfc_mcp.cli.tool_list import run_tools
 
-    list_changed()
+    given = context.parent.params if context.parent is not None else {}
+    run_tools(given["config_file"], given["server"], as_json=given["as_json"])
 
 
 @tools.command("accept")

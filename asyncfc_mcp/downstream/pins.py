@@ -298,4 +298,4 @@ def _members(holder: str, before: dict[str, Any], after: dict[str, Any]) -> Iter
 
 
 def _remedy(server: str) -> str:
-    return f"asyncfc-mcp tools list, then asyncfc-mcp tools accept {server}"
+    return f"asyncfc-mcp tools changed, then asyncfc-mcp tools accept {server}"

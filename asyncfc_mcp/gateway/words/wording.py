@@ -176,8 +176,8 @@ def tools_changed(changed: Sequence[ChangedTool]) -> str:
     )
     more = f" and {len(changed) - _MOST_MEMBERS} more" if len(changed) > _MOST_MEMBERS else ""
     return (
-        f"Changed since first used: {listed}{more}. The user can look at it with `asyncfc-mcp tools list` and accept "
-        "it with `asyncfc-mcp tools accept SERVER`."
+        f"Changed since first used: {listed}{more}. The user can look at it with `asyncfc-mcp tools changed` and "
+        "accept it with `asyncfc-mcp tools accept SERVER`."
     )
 
 
