@@ -29,7 +29,7 @@ class UnknownChoice(GatewayError):
     """A client or server was named that is not there."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"there is no {kind} {name!r}; found: {', '.join(known) or 'none'}")
+        super().__init__(f"there is no {kind} {name!r}; known: {', '.join(known) or 'none'}")
         self.name = name
 
 

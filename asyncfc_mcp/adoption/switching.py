@@ -55,7 +55,7 @@ def switch_off(hands: Hands) -> list[GatewayError]:
     with hands.journal.held():
         changes = list(_noted(hands))
         for at, made in reversed(list(enumerate(changes))):  # two may be about one file
-            if not made.is_on or not _is_of_client(made):
+            if not made.is_on or not is_of_client(made):
                 continue
             try:
                 take_back(made, hands)
@@ -78,7 +78,7 @@ def switch_on(hands: Hands) -> list[GatewayError]:
         changes = list(_noted(hands))
         for at, made in enumerate(changes):
             try:
-                if not _is_of_client(made) or is_standing(made):
+                if not is_of_client(made) or is_standing(made):
                     continue
                 changes[at], make = made_again(made, hands)
                 hands.journal.note(changes)  # first, so that `undo` knows of it whatever happens
@@ -90,7 +90,8 @@ def switch_on(hands: Hands) -> list[GatewayError]:
     return refusals
 
 
-def _is_of_client(made: Change) -> bool:
+def is_of_client(made: Change) -> bool:
+    """Whether it is about what a client reads, and not about the gateway's own file."""
     return isinstance(made, CommandChange) or made.role == "client"
 
 

@@ -19,14 +19,15 @@ from asyncfc_mcp.adoption.discovery import FoundFile, find
 from asyncfc_mcp.adoption.journal import Journal
 from asyncfc_mcp.adoption.launch import Launch, this_gateway
 from asyncfc_mcp.adoption.planning import Choice, Plan, UnknownChoice, make_plan
-from asyncfc_mcp.adoption.switching import switch_off, switch_on, undo
+from asyncfc_mcp.adoption.switching import is_of_client, switch_off, switch_on, undo
 from asyncfc_mcp.cli.init_report import plain, say, show_by_hand, show_end, show_found, show_names, show_plan
-from asyncfc_mcp.clients.places import Surroundings, platform_of
+from asyncfc_mcp.clients.places import CLIENTS, Surroundings, platform_of
 from asyncfc_mcp.config.load import state_folder
 from asyncfc_mcp.errors import GatewayError
 
 _EXIT_WRONG = 1
 _SWITCHED_OFF = "the gateway is switched off: `asyncfc-mcp on` brings it back, `asyncfc-mcp init --undo` ends it"
+_CLIENTS_ARE_BACK = "Your clients' own files are all put back: start your clients anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def run_init(options: Options) -> None:
         plan = make_plan(found, choice, launch, where)
         show_plan(plan, hands, launch)
         if not plan.files and not plan.commands:
-            click.echo("\nNothing to do." + ("" if found else " No client's file was found; see docs/init.md."))
+            click.echo("\nNothing to do." + ("" if found else _no_client()))
             return
         if not options.does_it and not (is_asking and click.confirm("\nDo all this?")):
             click.echo("\nNothing was changed." + ("" if is_asking else " `--yes` does it."))
@@ -63,12 +64,12 @@ def run_init(options: Options) -> None:
         click.echo()
         carry_out(plan, hands)
         show_names(plan, _to_start(plan, options, is_asking=is_asking))
-        show_end(plan)
+        show_end(plan, hands)
 
 
 def run_undo() -> None:
     """Put everything back."""
-    _switch(undo, "Everything that init had changed is put back: start your clients anew.")
+    _switch(undo, "Everything that init had changed is put back: start your clients anew.", _CLIENTS_ARE_BACK)
 
 
 def run_off() -> None:
@@ -81,14 +82,22 @@ def run_on() -> None:
     _switch(switch_on, "The gateway is on: start your clients anew.")
 
 
-def _switch(do: Callable[[Hands], list[GatewayError]], all_well: str) -> None:
+def _switch(do: Callable[[Hands], list[GatewayError]], all_well: str, clients_well: str = "") -> None:
+    hands = _hands(_surroundings())
     with _one_line_errors():
-        refusals = do(_hands(_surroundings()))
+        refusals = do(hands)
     for refusal in refusals:
         click.echo(plain(f"asyncfc-mcp: {refusal}"), err=True)
     if refusals:
+        if clients_well and not any(map(is_of_client, hands.journal.changes())):
+            click.echo(clients_well)
         sys.exit(_EXIT_WRONG)
     click.echo(all_well)
+
+
+def _no_client() -> str:
+    known = ", ".join(client.title for client in CLIENTS)
+    return f" No client's file was found here; looked for those of {known}. Others: 'By hand' in the README."
 
 
 def _surroundings() -> Surroundings:

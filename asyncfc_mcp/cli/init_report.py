@@ -21,7 +21,7 @@ from asyncfc_mcp.adoption.launch import Launch, entry_of_gateway, snippet
 from asyncfc_mcp.adoption.planning import GATEWAY_NAMES, Move, Plan, why_not
 from asyncfc_mcp.adoption.rules import shown_name
 from asyncfc_mcp.adoption.translation import Moved
-from asyncfc_mcp.clients.places import CLAUDE_CODE, Surroundings
+from asyncfc_mcp.clients.places import CLAUDE_CODE, PROJECT_FILE, Surroundings
 from asyncfc_mcp.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def show_by_hand(found: Sequence[FoundFile], launch: Launch, where: Surroundings
         if one.wants_hands and not any(server.is_gateway for server in one.servers):
             name = GATEWAY_NAMES[one.file.scope]
             entry = entry_of_gateway(launch, one.file, one.config, where.environ)
+            if one.fault is not None:
+                say(f"\nMend {one.file.path} and run `asyncfc-mcp init` again, or do it by hand.")
             say(f"\nBy hand in {one.file.path}: put its servers into {one.config}, and in their place")
             say(textwrap.indent(snippet(entry, one.file, name), "  "))
 
@@ -130,12 +132,15 @@ def _list(config: Path) -> tuple[ListedServer, ...]:
         return ()
 
 
-def show_end(plan: Plan) -> None:
+def show_end(plan: Plan, hands: Hands) -> None:
     """What is left to do for the user."""
     titles = sorted({move.file.client.title for move in plan.moves})
-    say(f"\nStart {', '.join(titles) or 'the client'} anew. `asyncfc-mcp off` and `on` switch the gateway,")
-    say("`asyncfc-mcp init --undo` puts everything back.")
+    if plan.commands and hands.claude.program is None:
+        say("\nNothing has changed for Claude Code before you run the commands above.")
+    say(f"\nStart {', '.join(titles) or 'the client'} anew. `asyncfc-mcp doctor` says how the servers do,")
+    say("`asyncfc-mcp off` and `on` switch the gateway, `asyncfc-mcp init --undo` puts everything back.")
     if any(move.file.scope == "project" for move in plan.moves):
+        say(f"A project's servers are looked at with `asyncfc-mcp doctor --config {PROJECT_FILE}`.")
         say("A project's file now names a program of this machine: mind that before you commit it.")
     if any(move.file.client is CLAUDE_CODE and move.file.scope == "project" for move in plan.moves):
         say("Claude Code asks once more whether to trust the project's server.")

@@ -66,9 +66,10 @@ def serve(
     command: tuple[str, ...],
     **network: Any,
 ) -> None:
-    """Serve MCP in front of the servers of a file, or of one server: serve -- COMMAND ARGS.
+    """Serve MCP in front of the servers of a file, or of one.
 
-    On stdio, or with --transport http at /mcp, or with --transport sse at /sse.
+    One server is given by its command: serve -- COMMAND ARGS. On stdio, or with --transport http at /mcp, or with
+    --transport sse at /sse.
     """
     from asyncfc_mcp.cli.commands import run_serve
 
@@ -102,7 +103,7 @@ def serve(
     help="What settled longer ago than that: 30m, 12h, 7d.",
 )
 def purge(*, config_file: Path | None, store: str | None, has_all: bool, older_than_s: float | None) -> None:
-    """Delete futures from the store, also while gateways use it: those that have expired, or more."""
+    """Delete stored futures that have expired, or more. Gateways may use the store meanwhile."""
     from asyncfc_mcp.cli.purge import run_purge
 
     if has_all and older_than_s is not None:
@@ -146,7 +147,7 @@ def doctor(
 def annotate(
     *, config_file: Path | None, server: str | None, writes: bool, explain: tuple[str, str] | None, as_json: bool
 ) -> None:
-    """Propose labels for tools that have none, with the reasons; what it is unsure of stays at the root."""
+    """Propose labels for tools that have none, with the reasons. What it is unsure of stays at the root."""
     from asyncfc_mcp.cli.annotate import run_annotate, run_explain
 
     if explain is None:
@@ -164,7 +165,7 @@ def annotate(
 @click.option("--server", help="Start only this server.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def explain(*, first: str, second: str, config_file: Path | None, server: str | None, as_json: bool) -> None:
-    """Say why two calls may or may not overlap, each as 'TOOL {"argument": "value"}'; calls nothing."""
+    """Say why two calls may or may not overlap. Each is 'TOOL {"argument": "value"}'; nothing is called."""
     from asyncfc_mcp.cli.annotate import run_explain
 
     run_explain(config_file, server, (first, second), as_json=as_json)
@@ -175,7 +176,7 @@ def explain(*, first: str, second: str, config_file: Path | None, server: str | 
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("-n", "--lines", type=click.IntRange(0), default=50, show_default=True, help="How many lines.")
 def logs(*, server: str | None, lines: int, follows: bool) -> None:
-    """What SERVER wrote on stderr, also in earlier runs; without SERVER, which ones have a log."""
+    """Show what SERVER wrote on stderr, also in earlier runs. Without SERVER: which ones have a log."""
     from asyncfc_mcp.cli.logs import run_logs
 
     run_logs(server, lines=lines, follows=follows)
@@ -187,7 +188,7 @@ def logs(*, server: str | None, lines: int, follows: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
 def tools(context: click.Context, *, config_file: Path | None, server: str | None, as_json: bool) -> None:
-    """List all tools with their modes and labels; or look at those that have changed since they were first used."""
+    """List all tools with their modes and labels. Or look at those that have changed since they were first used."""
     if context.invoked_subcommand is not None:
         return
     from asyncfc_mcp.cli.tool_list import run_tools
@@ -215,7 +216,7 @@ def call(
     wait_s: float | None,
     as_json: bool,
 ) -> None:
-    """Call TOOL through a gateway: its result on stdout, how its future stands on stderr. Ctrl-C cancels it."""
+    """Call TOOL through a gateway. Its result is on stdout, how its future stands on stderr; Ctrl-C cancels it."""
     from asyncfc_mcp.cli.call import Wish, run_call
 
     if url is not None and config_file is not None:
@@ -257,7 +258,7 @@ def accept_tools(*, server: str, tool: str | None) -> None:
 @click.option("--print", "prints_only", is_flag=True, help="Print the address, and open no browser.")
 @click.argument("pid", type=int, required=False)
 def dashboard_command(*, prints_only: bool, pid: int | None) -> None:
-    """Open the dashboard of a running gateway: that of PID, or of the one that was started last."""
+    """Open the dashboard of a running gateway. It is that of PID, or of the one that was started last."""
     from asyncfc_mcp.cli.opening import open_dashboard
 
     open_dashboard(pid, prints_only=prints_only)
@@ -275,7 +276,7 @@ def dashboard_command(*, prints_only: bool, pid: int | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.argument("token", required=False)
 def futures(*, config_file: Path | None, has_all: bool, state: str | None, as_json: bool, token: str | None) -> None:
-    """Show the futures of running gateways, or the one of TOKEN; without values and arguments."""
+    """Show the futures of running gateways, or the one of TOKEN. Values and arguments are not shown."""
     from asyncfc_mcp.cli.futures import Wanted, run_futures
 
     run_futures(config_file, Wanted(has_all, state, token), as_json=as_json)
@@ -285,7 +286,7 @@ def futures(*, config_file: Path | None, has_all: bool, state: str | None, as_js
 @click.option("--watch", "watches", is_flag=True, help="Again every second, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def stats(*, watches: bool, as_json: bool) -> None:
-    """Show what running gateways did: calls, time saved, how long calls waited and ran, failures, servers."""
+    """Show what running gateways did and saved. Calls, how long they waited and ran, failures, servers."""
     from asyncfc_mcp.cli.stats import run_stats
 
     if watches and as_json:
@@ -311,7 +312,7 @@ def init(
     no_start: bool,
     undo: bool,
 ) -> None:
-    """Put the gateway before the servers that your MCP clients have: it finds them, asks, and keeps the way back."""
+    """Put the gateway before the servers of your MCP clients. It finds them, asks, and keeps the way back."""
     from asyncfc_mcp.adoption.planning import Choice
     from asyncfc_mcp.cli.init import Options, run_init, run_undo
 
@@ -326,7 +327,7 @@ def init(
 
 @main.command()
 def off() -> None:
-    """Take the gateway out of every client's file for the time being: the servers are there again."""
+    """Take the gateway out of every client's file, for now. The servers are there again."""
     from asyncfc_mcp.cli.init import run_off
 
     run_off()
@@ -343,7 +344,7 @@ def switch_on() -> None:
 @main.command()
 @click.option("--speed", type=click.FloatRange(0.25, 20), default=1.0, show_default=True, help="How fast time runs.")
 def demo(*, speed: float) -> None:
-    """See calls overlap: one scripted agent, three ways, on small bundled servers. No keys, no network."""
+    """See calls overlap: a scripted agent on small bundled servers. It runs three ways; no keys, no network."""
     from asyncfc_mcp.cli.commands import run_demonstration
 
     run_demonstration(speed)

@@ -80,7 +80,7 @@ def run_stats(*, watches: bool, as_json: bool) -> None:
 
 def _nothing_to_ask(seen: Sequence[Seen]) -> str:
     if not seen:
-        return "no gateway runs"
+        return "no gateway runs: a client starts its own, or `asyncfc-mcp serve` does"
     return "\n".join(f"{gateway_in_words(one.gateway)}: {one.why_nothing}" for one in seen)
 
 
@@ -120,7 +120,8 @@ def _quantile(values: Sequence[float], share: float) -> float | None:
 
 def _print(stats: GatewayStats) -> None:
     click.echo(
-        f"process {stats.pid} on {stats.transport}: {stats.calls} calls ran, {stats.overlapped} of them overlapped, "
+        f"process {stats.pid} on {stats.transport}: {stats.calls} {'call' if stats.calls == 1 else 'calls'} ran, "
+        f"{stats.overlapped} of them overlapped, "
         f"{stats.saved_s:.1f} s saved ({stats.run_s:.1f} s of work in {stats.busy_s:.1f} s)"
     )
     print_table(

@@ -116,7 +116,9 @@ def test_in_a_script_it_only_shows_what_it_would_do(home: Path) -> None:
     assert f"Cursor (user): {home / '.cursor' / 'mcp.json'}\n  toy: can move" in said
     assert "remote: stays, it may want you to sign in by browser" in said
     assert "left alone: not JSON" in said
-    assert f"By hand in {home / '.codeium' / 'windsurf' / 'mcp_config.json'}: put its servers into" in said
+    broken = home / ".codeium" / "windsurf" / "mcp_config.json"
+    assert f"Mend {broken} and run `asyncfc-mcp init` again" in said
+    assert f"By hand in {broken}: put its servers into" in said
     assert f"toy of Cursor, in {home / 'gateway' / 'servers.json'}" in said
     assert "Without them what these rules deny is no longer denied." in said
     assert said.endswith("Nothing was changed. `--yes` does it.\n")
@@ -239,4 +241,41 @@ def test_a_folder_that_is_gone_is_said_in_one_line(home: Path) -> None:
 
 def test_somebody_without_a_client_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
-    assert "No client's file was found" in asyncfc(tmp_path, "init")
+    said = asyncfc(tmp_path, "init")
+    assert "No client's file was found here" in said
+    assert "Codex" in said
+
+
+def test_an_undo_that_keeps_the_gateways_file_says_that_the_clients_are_put_back(home: Path) -> None:
+    asyncfc(home, "init", "--yes", "--client", "cursor", "--no-start")
+    servers_file = home / "gateway" / "servers.json"
+    document = json.loads(servers_file.read_text())
+    document["mcpServers"]["toy"]["asyncfc"] = {"isolated": True}
+    servers_file.write_text(json.dumps(document))
+    said = asyncfc(home, "init", "--undo", code=1)
+    assert "Your clients' own files are all put back: start your clients anew." in said
+    assert "delete the file if nothing needs it any more" in said
+
+
+def test_an_undo_that_leaves_a_clients_file_does_not_say_that_the_clients_are_put_back(home: Path) -> None:
+    asyncfc(home, "init", "--yes", "--client", "cursor", "--no-start")
+    file = home / ".cursor" / "mcp.json"
+    file.write_text(file.read_text().replace('"serve"', '"sever"'))
+    assert "all put back" not in asyncfc(home, "init", "--undo", code=1)
+
+
+def test_who_has_only_a_projects_servers_is_told_how_to_look_at_them(home: Path) -> None:
+    said = asyncfc(home, "init", "--yes", "--client", "claude-code", "--no-start")
+    assert "`asyncfc-mcp doctor --config asyncfc.servers.json`" in said
+    for name in ("doctor", "tools", "annotate"):
+        said = asyncfc(home, name, code=2)
+        assert "for the servers of this project, say `--config asyncfc.servers.json`" in said
+        assert "asyncfc-mcp init" not in said
+
+
+def test_without_claude_on_the_path_the_end_says_that_its_commands_are_still_to_be_run(home: Path) -> None:
+    (home / ".claude.json").write_text(json.dumps({"mcpServers": {"mem": {"command": "mem"}}}))
+    said = asyncfc(home, "init", "--yes", "--server", "mem", "--no-start")
+    assert "claude mcp add-json --scope user -- asyncfc" in said
+    assert "Nothing has changed for Claude Code before you run the commands above." in said
+    assert "Nothing has changed for Claude Code" not in asyncfc(home, "init", "--yes", "--server", "toy", "--no-start")

@@ -152,8 +152,8 @@ def test_only_what_was_chosen_moves(tmp_path: Path, choice: dict[str, Any], move
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"clients": ("emacs",)}, "there is no client 'emacs'; found: claude-desktop, claude-code, cursor"),
-        ({"servers": ("githbu",)}, "there is no server 'githbu'; found: filesystem, github, My Notes"),
+        ({"clients": ("emacs",)}, "there is no client 'emacs'; known: claude-desktop, claude-code, cursor"),
+        ({"servers": ("githbu",)}, "there is no server 'githbu'; known: filesystem, github, My Notes"),
         ({"excepted": ("githbu",)}, "there is no server 'githbu'"),
     ],
 )

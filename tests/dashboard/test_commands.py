@@ -120,7 +120,7 @@ async def test_statistics_say_what_overlapped_and_how_long_calls_took(tmp_path: 
 
 
 async def test_a_gateway_that_was_to_have_no_dashboard_has_none(tmp_path: Path) -> None:
-    assert "no gateway runs" in await said(tmp_path, "stats", code=1)
+    assert "no gateway runs: a client starts its own" in await said(tmp_path, "stats", code=1)
     async with gateway(tmp_path):
         assert "no dashboard" in await said(tmp_path, "stats", code=1)
         assert "no dashboard is served by" in await said(tmp_path, "dashboard", code=1)
