@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry import propagate, trace
+from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import Link, Span, SpanContext, StatusCode
 
@@ -61,7 +61,9 @@ def is_tracing() -> bool:
 def carried() -> CallTrace:
     """For the call of the request that is being handled, where nobody traces: what came with it goes on with it."""
     context = get_current()
-    return CallTrace(context) if context else UNTRACED
+    # the SDK makes a context for each request, which most often holds a span that is nobody's
+    has_come_with_one = trace.get_current_span(context).get_span_context().is_valid or baggage.get_all(context)
+    return CallTrace(context) if has_come_with_one else UNTRACED
 
 
 def come_with(meta: Mapping[str, Any] | None) -> Context:

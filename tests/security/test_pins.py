@@ -102,12 +102,12 @@ async def test_acceptance_reaches_a_gateway_that_runs(tmp_path: Path) -> None:
         await gateway.call("shifty_say")
         shifty.tells(description=POISONED)
         await relist(gateway, until="Changed since first used")
-        assert POISONED in tools_command(tmp_path, "list")
+        assert POISONED in tools_command(tmp_path, "changed")
         assert "shifty: say is accepted as it is now: description" in tools_command(tmp_path, "accept", "shifty", "say")
         assert POISONED in await described(gateway)
         assert text_of(await gateway.call("shifty_say")) == "said"
         assert "Changed since" not in text_of(await gateway.call("list_futures"))
-    assert "No tool has changed" in tools_command(tmp_path, "list")
+    assert "No tool has changed" in tools_command(tmp_path, "changed")
 
 
 async def test_a_change_is_reported_and_held_across_restarts_until_it_is_accepted(
@@ -165,7 +165,7 @@ async def test_a_tool_that_is_again_as_it_was_is_no_change_any_more(tmp_path: Pa
         with anyio.fail_after(LIMIT_S):
             while (await gateway.call("shifty_say")).is_error:
                 pass
-    assert "No tool has changed" in tools_command(tmp_path, "list")
+    assert "No tool has changed" in tools_command(tmp_path, "changed")
 
 
 async def test_new_tools_are_no_change(tmp_path: Path, logged: list[MutableMapping[str, Any]]) -> None:
