@@ -19,18 +19,15 @@ from asyncfc_mcp.annotation.explaining import SOURCES, AskedCall, Explanation, L
 from asyncfc_mcp.annotation.proposing import Proposal, propose
 from asyncfc_mcp.cli.annotations_written import Labels, write_labels
 from asyncfc_mcp.cli.files import chosen_file
-from asyncfc_mcp.cli.tables import print_table
+from asyncfc_mcp.cli.label_words import ROOT, labels_in_words
+from asyncfc_mcp.cli.tables import harmless, print_table
 from asyncfc_mcp.config.load import load_file, short_name
-from asyncfc_mcp.config.models import GatewayConfig, ServerEntry, StdioEntry
+from asyncfc_mcp.config.models import ServerEntry, StdioEntry
 from asyncfc_mcp.downstream.catalog import CatalogTool
-from asyncfc_mcp.downstream.links.framing import printable
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.inspection.reading import NoSuchServer
+from asyncfc_mcp.inspection.reading import narrowed
 from asyncfc_mcp.inspection.servers import ListedServer, listed
 from asyncfc_mcp.telemetry.logs import configure_logs
-
-_ROOT = "everything"
-"""In place of the empty label, which is the root of all."""
 
 
 class UnreadableCall(GatewayError):
@@ -63,7 +60,7 @@ def run_annotate(config: Path | None, server: str | None, *, writes: bool, as_js
     configure_logs("critical")  # what matters of it is said below
     try:
         file = chosen_file(config)
-        loaded = _narrowed(load_file(file, os.environ).config, server)
+        loaded = narrowed(load_file(file, os.environ).config, server)
         servers = anyio.run(listed, loaded)
     except GatewayError as error:
         click.echo(f"asyncfc-mcp: {error}", err=True)
@@ -77,9 +74,10 @@ def run_annotate(config: Path | None, server: str | None, *, writes: bool, as_js
     is_written = not writes or write_labels(file, labels)
     if not writes and labels and not as_json:
         click.echo(f"--write puts the labels of {_counted(labels)} into {file}, after showing the difference.")
-    for one in _down(servers):
-        click.echo(_safe(f"{one.key} is not up: {one.status.message or 'it did not answer in time'}"), err=True)
-    sys.exit(0 if is_written and not _down(servers) else 1)
+    down = [one for one in servers if one.why_down is not None]
+    for one in down:
+        click.echo(harmless(f"{one.key} is not up: {one.why_down}"), err=True)
+    sys.exit(0 if is_written and not down else 1)
 
 
 def run_explain(config: Path | None, server: str | None, pair: Sequence[str], *, as_json: bool) -> None:
@@ -87,7 +85,7 @@ def run_explain(config: Path | None, server: str | None, pair: Sequence[str], *,
     configure_logs("critical")
     try:
         written = [_read_call(text) for text in pair]
-        loaded = _narrowed(load_file(chosen_file(config), os.environ).config, server)
+        loaded = narrowed(load_file(chosen_file(config), os.environ).config, server)
         tools = [tool for one in anyio.run(listed, loaded) for tool in one.tools]
         first, second = (AskedCall(_tool_of(name, tools), arguments) for name, arguments in written)
     except GatewayError as error:
@@ -139,25 +137,22 @@ def _print(judged: Sequence[Judged]) -> None:
         name, arguments = narrower[0]
         click.echo(
             "Nothing narrower than a namespace is proposed. If you know that an argument says all that a call touches, "
-            f"write it into the label yourself: {_safe(name)} has {_safe(', '.join(arguments))}; see docs/labels.md."
+            "write it into the label yourself: "
+            f"{harmless(name)} has {harmless(', '.join(arguments))}; see docs/labels.md."
         )
 
 
 def _row(tool: CatalogTool, proposal: Proposal) -> tuple[str, ...]:
-    reads, writes = _labels(proposal.reads), _labels(proposal.writes)
+    reads, writes = labels_in_words(proposal.reads), labels_in_words(proposal.writes)
     if not proposal.is_sure:
-        reads, writes = "", f"{_ROOT} (unsure)"
-    return tuple(_safe(text) for text in (tool.name, reads, writes, "; ".join(proposal.reasons)))
-
-
-def _labels(templates: Sequence[str]) -> str:
-    return ", ".join(template or _ROOT for template in templates) or "-"
+        reads, writes = "", f"{ROOT} (unsure)"
+    return tuple(harmless(text) for text in (tool.name, reads, writes, "; ".join(proposal.reasons)))
 
 
 def _document(file: Path, servers: Sequence[ListedServer], judged: Sequence[Judged]) -> dict[str, Any]:
     return {
         "file": str(file),
-        "down": [one.key for one in _down(servers)],
+        "down": [one.key for one in servers if one.why_down is not None],
         "tools": [_facts(one) for one in judged],
     }
 
@@ -201,19 +196,19 @@ def _tool_of(name: str, tools: Sequence[CatalogTool]) -> CatalogTool:
 def _print_explanation(found: Explanation) -> None:
     for place, call in (("1st", found.first), ("2nd", found.second)):
         labels = "; ".join(map(str, call.labels)) or "nothing that any other call could be in the way of"
-        click.echo(_safe(f"{place}  {call.tool.name}: {labels} ({SOURCES[call.tool.policy.label_source]})"))
+        click.echo(harmless(f"{place}  {call.tool.name}: {labels} ({SOURCES[call.tool.policy.label_source]})"))
     said = f"by their labels {found.overlap}" if found.lacks_room else found.overlap
     click.echo(f"\n{said[0].upper()}{said[1:]}.")
     for mine, theirs in found.conflicts:
-        click.echo(_safe(f"  because of the {mine} and the {theirs}"))
+        click.echo(harmless(f"  because of the {mine} and the {theirs}"))
     if found.lacks_room:
-        click.echo(_safe(f"  and {found.first.tool.server} takes one call at a time (concurrency 1) in any case"))
+        click.echo(harmless(f"  and {found.first.tool.server} takes one call at a time (concurrency 1) in any case"))
     for call in (found.first, found.second):
         if call.opaque:
             click.echo(f"  {call.tool.name} waits for the value of its token in any case")
     click.echo("\nWhat would change it:")
     for remedy in found.remedies:
-        click.echo(_safe(f"  - {remedy}"))
+        click.echo(harmless(f"  - {remedy}"))
 
 
 def _explained(found: Explanation) -> dict[str, Any]:
@@ -239,24 +234,6 @@ def _call_facts(call: LabelledCall) -> dict[str, Any]:
     }
 
 
-def _narrowed(config: GatewayConfig, server: str | None) -> GatewayConfig:
-    if server is None:
-        return config
-    chosen = tuple(entry for entry in config.servers if entry.key == server)
-    if not chosen:
-        raise NoSuchServer(server, [entry.key for entry in config.servers])
-    return config.model_copy(update={"servers": chosen})
-
-
-def _down(servers: Sequence[ListedServer]) -> list[ListedServer]:
-    return [one for one in servers if one.ready_s is None]
-
-
 def _counted(labels: Labels) -> str:
     number = sum(map(len, labels.values()))
     return f"{number} tool{'s' if number != 1 else ''}"
-
-
-def _safe(text: str) -> str:
-    # a terminal obeys control characters, and names are a server's
-    return printable(text.encode())

@@ -13,18 +13,16 @@ import anyio
 import click
 
 from asyncfc_mcp.cli.files import chosen_file
+from asyncfc_mcp.cli.label_words import labels_in_words
 from asyncfc_mcp.cli.tables import harmless, print_table
 from asyncfc_mcp.config.load import load_file
-from asyncfc_mcp.config.models import GatewayConfig
 from asyncfc_mcp.downstream.catalog import CatalogTool
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.inspection.reading import NoSuchServer
+from asyncfc_mcp.inspection.reading import narrowed
 from asyncfc_mcp.inspection.servers import ListedServer, listed
 from asyncfc_mcp.telemetry.logs import configure_logs
 
 _HEAD = ("TOOL", "SERVER", "MODE", "INLINE WAIT", "READS", "WRITES", "LABELS FROM")
-_ROOT = "everything"
-"""In place of the empty label, which is the root of all."""
 
 
 def run_tools(config: Path | None, server: str | None, *, as_json: bool) -> None:
@@ -32,7 +30,7 @@ def run_tools(config: Path | None, server: str | None, *, as_json: bool) -> None
     configure_logs("critical")  # what matters of it is said below
     try:
         file = chosen_file(config)
-        servers = anyio.run(listed, _narrowed(load_file(file, os.environ).config, server))
+        servers = anyio.run(listed, narrowed(load_file(file, os.environ).config, server))
     except GatewayError as error:
         click.echo(f"asyncfc-mcp: {error}", err=True)
         sys.exit(2)
@@ -40,20 +38,11 @@ def run_tools(config: Path | None, server: str | None, *, as_json: bool) -> None
         click.echo(json.dumps(_document(file, servers), indent=2))
     else:
         print_table(_HEAD, [_row(tool) for server in servers for tool in server.tools])
-    down = [server for server in servers if server.ready_s is None]
+    down = [server for server in servers if server.why_down is not None]
     for one in down:
-        why = one.status.message or "it did not answer in time"
-        click.echo(harmless(f"{one.key} is not up: {why}; `asyncfc-mcp doctor --server {one.key}` says more"), err=True)
+        fact = f"{one.key} is not up: {one.why_down}"
+        click.echo(harmless(f"{fact}; `asyncfc-mcp doctor --server {one.key}` says more"), err=True)
     sys.exit(1 if down else 0)
-
-
-def _narrowed(config: GatewayConfig, server: str | None) -> GatewayConfig:
-    if server is None:
-        return config
-    chosen = tuple(entry for entry in config.servers if entry.key == server)
-    if not chosen:
-        raise NoSuchServer(server, [entry.key for entry in config.servers])
-    return config.model_copy(update={"servers": chosen})
 
 
 def _row(tool: CatalogTool) -> tuple[str, ...]:
@@ -61,19 +50,15 @@ def _row(tool: CatalogTool) -> tuple[str, ...]:
     wait = policy.inline_wait_s if isinstance(policy.inline_wait_s, str) else f"{policy.inline_wait_s:g} s"
     if policy.mode != "auto":
         wait = "-"
-    texts = (tool.name, tool.server, policy.mode, wait, _labels(policy.reads), _labels(policy.writes))
+    texts = (tool.name, tool.server, policy.mode, wait, labels_in_words(policy.reads), labels_in_words(policy.writes))
     return tuple(harmless(text) for text in (*texts, policy.label_source))
-
-
-def _labels(templates: Sequence[str]) -> str:
-    return ", ".join(template or _ROOT for template in templates) or "-"
 
 
 def _document(file: Path, servers: Sequence[ListedServer]) -> dict[str, Any]:
     return {
         "file": str(file),
         "servers": [
-            {"server": one.key, "state": "failed" if one.ready_s is None else "ready", "message": one.status.message}
+            {"server": one.key, "state": "ready" if one.why_down is None else "failed", "message": one.status.message}
             for one in servers
         ],
         "tools": [_facts(tool) for server in servers for tool in server.tools],

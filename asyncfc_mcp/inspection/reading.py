@@ -57,6 +57,20 @@ class Reading:
         )
 
 
+def narrowed(config: GatewayConfig, server: str | None) -> GatewayConfig:
+    """The configuration with one server alone; with all of them for None.
+
+    Raises:
+        NoSuchServer: it is not there.
+    """
+    if server is None:
+        return config
+    chosen = tuple(entry for entry in config.servers if entry.key == server)
+    if not chosen:
+        raise NoSuchServer(server, [entry.key for entry in config.servers])
+    return config.model_copy(update={"servers": chosen})
+
+
 def read(path: Path, environ: Mapping[str, str]) -> Reading:
     """Read a file.
 

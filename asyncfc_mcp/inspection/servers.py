@@ -34,6 +34,11 @@ class ListedServer:
     noise: tuple[str, ...] = ()
     """Its first lines on stdout that are no messages."""
 
+    @property
+    def why_down(self) -> str | None:
+        """Why it is not up; None when it is."""
+        return None if self.ready_s is not None else self.status.message or "it did not answer in time"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
