@@ -70,6 +70,11 @@ def test_every_proposal_says_why() -> None:
     assert found.narrower == ("note_id",)
 
 
+def test_what_a_looking_tool_is_about_is_not_taken_for_what_its_description_says_it_does() -> None:
+    assert proposed(tool("list_books", description="Lists all books")).reads == ("notes",)
+    assert not proposed(tool("list_books", description="Lists all books and marks them")).is_sure
+
+
 @pytest.mark.parametrize(
     "doubtful",
     [
