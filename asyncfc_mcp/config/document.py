@@ -13,7 +13,12 @@ from typing import Any, NoReturn, cast
 
 from asyncfc_mcp.config.problems import ConfigurationError, Findings, Key, dotted, shown
 
+MOST_CHARACTERS = 64_000_000
+MOST_TOLERATED_CHARACTERS = 200_000
+"""Of one with comments: their reader is slow, and takes minutes for a large file that is something else."""
 _READABLE = "the path of a readable JSON file with mcpServers or servers"
+_TOLERANT = "JSON; comments and trailing commas may stand in it"
+_ONLY_JSON = f"JSON; comments and trailing commas only in a file of at most {MOST_TOLERATED_CHARACTERS:,} characters"
 _MOST_DIGITS = 40
 """Of a whole number: far more than any setting has, far fewer than Python converts."""
 
@@ -27,13 +32,16 @@ def read_document(path: Path, findings: Findings) -> dict[str, object]:
         ConfigurationError: there is none that could be read.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARACTERS + 1)
     except FileNotFoundError:
         raise ConfigurationError(path, "the file", "missing", _READABLE) from None
     except UnicodeDecodeError:
         raise ConfigurationError(path, "the file", "not UTF-8 text", _READABLE) from None
     except OSError as error:
         raise ConfigurationError(path, "the file", f"unreadable ({error.strerror})", _READABLE) from None
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigurationError(path, "the file", f"longer than {MOST_CHARACTERS:,} characters", _READABLE)
     reader = _Reader(path)
     try:
         document = reader.joined(reader.parsed(text), ())
@@ -59,13 +67,18 @@ class _Reader:
                 fault = ConfigurationError(self._path, "the file", "empty", "an object with mcpServers or servers")
                 raise fault from None
             plain = error
+        if len(text) > MOST_TOLERATED_CHARACTERS:
+            self._refuse(plain.lineno, plain.colno, plain.msg, _ONLY_JSON)
         # Imported here: few files have comments, and start-up is short.
         import json5  # noqa: PLC0415
 
         try:
             return json5.loads(text, object_pairs_hook=self._members, parse_int=self._whole_number)
         except ValueError as error:
-            self._refuse(plain, str(error))
+            # Its place is the right one where the plain reader stopped at a comment that is allowed.
+            found = re.match(r"<string>:(\d+) (.*) at column (\d+)$", str(error), re.DOTALL)
+            line, fact, column = (found[1], found[2], found[3]) if found else (plain.lineno, plain.msg, plain.colno)
+            self._refuse(line, column, fact, _TOLERANT)
 
     def joined(self, value: object, at: Key) -> object:
         """The value with characters whole that were written as two halves: the tolerant reader leaves them apart.
@@ -103,10 +116,6 @@ class _Reader:
             raise ConfigurationError(self._path, "the file", f"with {fact}", allowed)
         return int(spelling, base)
 
-    def _refuse(self, plain: json.JSONDecodeError, tolerant: str) -> NoReturn:
-        # The tolerant reader's place is the right one where the plain one stopped at a comment that is allowed.
-        found = re.match(r"<string>:(\d+) (.*) at column (\d+)$", tolerant, re.DOTALL)
-        line, fact, column = (found[1], found[2], found[3]) if found else (plain.lineno, plain.msg, plain.colno)
-        allowed = "JSON; comments and trailing commas may stand in it"
+    def _refuse(self, line: int | str, column: int | str, fact: str, allowed: str) -> NoReturn:
         where = f"line {line}, column {column}"
         raise ConfigurationError(self._path, where, f"not JSON ({fact})", allowed) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncfc_mcp.config.document import MOST_CHARACTERS, MOST_TOLERATED_CHARACTERS
 from asyncfc_mcp.config.load import (
     INSIDE_MARKER,
     ConfigurationError,
@@ -191,6 +192,22 @@ def test_a_file_in_another_encoding_is_refused(file: Path) -> None:
     file.write_bytes('{"mcpServers": {}}'.encode("utf-16"))
     with pytest.raises(ConfigurationError, match="the file is not UTF-8 text"):
         load_file(file, {})
+
+
+def test_a_large_file_may_be_plain_json_and_nothing_else(file: Path) -> None:
+    servers = ",\n".join(f'"s{at}": {{"command": "echo"}}' for at in range(10_000))
+    text = f'{{"mcpServers": {{{servers}}}}}'
+    assert len(text) > MOST_TOLERATED_CHARACTERS
+    file.write_text(text)
+    assert len(load_file(file, {}).config.servers) == 10_000
+    message = refused_text(file, text.replace('"s9999"', "// the last one\n"))
+    assert message.startswith("line 10000, column 1 is not JSON (Expecting property name enclosed in double quotes)")
+    assert message.endswith("comments and trailing commas only in a file of at most 200,000 characters")
+
+
+def test_a_file_that_is_far_too_large_is_refused(file: Path) -> None:
+    message = refused_text(file, " " * (MOST_CHARACTERS + 1))
+    assert message.startswith("the file is longer than 64,000,000 characters; allowed: the path of a readable JSON")
 
 
 def test_a_byte_order_mark_does_no_harm(file: Path) -> None:
