@@ -33,7 +33,7 @@ from asyncfc_mcp.core.future import MOVES, Failure, FutureState, IllegalMove, Mo
 from asyncfc_mcp.core.graph import Node, first_blocker, release
 from asyncfc_mcp.core.label import conflict
 from asyncfc_mcp.core.record import Blocker, FutureRecord, Scope
-from asyncfc_mcp.core.room import Rooms
+from asyncfc_mcp.core.room import Rooms, ServerRoom
 from asyncfc_mcp.core.tree import Plane
 from asyncfc_mcp.errors import GatewayError
 
@@ -147,10 +147,8 @@ class Scheduler:
     def _lack_of_room(self, server: str) -> Blocker:
         room = self._rooms.of(server)
         if room.is_full:
-            because = f"{room.running} of {room.capacity} calls already run on its server"
-            return Blocker(None, is_data=False, because=because, server=server)
-        because = f"{self._rooms.running} of {self._rooms.capacity} calls already run on all servers together"
-        return Blocker(None, is_data=False, because=because)
+            return Blocker(None, is_data=False, because=_fullness_in_words(room, "on its server"), server=server)
+        return Blocker(None, is_data=False, because=_fullness_in_words(self._rooms, "on all servers together"))
 
     # Events
 
@@ -395,6 +393,12 @@ class Scheduler:
     def _drop_if_empty(self, name: str) -> None:
         if (scope := self._scopes.get(name)) is not None and scope.is_empty:
             del self._scopes[name]
+
+
+def _fullness_in_words(room: ServerRoom | Rooms, where: str) -> str:
+    if room.over:
+        return f"{room.running} calls still run {where}, and since the limit was lowered only {room.capacity} may"
+    return f"{room.running} of {room.capacity} calls already run {where}"
 
 
 def _conflict_in_words(before: Call, after: Call) -> str:

@@ -66,6 +66,22 @@ def test_blockers_say_when_no_more_may_run_on_any_server() -> None:
     assert full.because == "1 of 1 calls already run on all servers together"
 
 
+def test_blockers_say_that_the_limit_was_lowered_where_more_run_than_may() -> None:
+    program = Program(Scheduler(concurrency={"srv": 3}, max_running=3))
+    for number in range(3):
+        program.send(f"running{number}")
+    program.send("waiting")
+    program.reconfigure({"srv": 1}, 3)
+    (full,) = program.scheduler.blockers("waiting")
+    assert full.because == "3 calls still run on its server, and since the limit was lowered only 1 may"
+    program.reconfigure({"srv": 5}, 2)
+    (full,) = program.scheduler.blockers("waiting")
+    assert full.because == "3 calls still run on all servers together, and since the limit was lowered only 2 may"
+    program.succeed("running0")
+    (full,) = program.scheduler.blockers("waiting")
+    assert full.because == "2 of 2 calls already run on all servers together"
+
+
 @given(waiting=WAITING, newcomer=st.tuples(st.sampled_from(SERVERS), st.sampled_from(SCOPES)), capacities=CAPACITIES)
 @settings(max_examples=300, deadline=None)
 def test_a_newcomer_is_behind_one_call_of_each_other_scope_and_of_each_other_server(
