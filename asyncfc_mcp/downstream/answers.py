@@ -235,7 +235,7 @@ def _span(method: str, params: Mapping[str, Any] | None, request_id: RequestId) 
 
 def _note_error(span: Span, error: ErrorData) -> None:
     span.set_attributes({"error.type": str(error.code), "rpc.response.status_code": str(error.code)})
-    span.set_status(StatusCode.ERROR, error.message)
+    span.set_status(StatusCode.ERROR)  # without the message, which repeats what the server has said
 
 
 async def _pass_on(waiter: _Waiter, on_progress: ProgressFnT, said: ProgressSaid) -> None:

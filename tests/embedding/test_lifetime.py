@@ -15,7 +15,16 @@ import psutil
 import pytest
 
 import asyncfc_mcp
-from asyncfc_mcp import AlreadyRunning, ConfigurationError, Future, Gateway, GatewayError, NotRunning
+from asyncfc_mcp import (
+    AlreadyRunning,
+    ConfigurationError,
+    Future,
+    Gateway,
+    GatewayError,
+    NotRunning,
+    ScopeNameTooLong,
+    WrongLoop,
+)
 from tests.embedding.support import LIMIT_S, document, opened, started
 
 pytestmark = pytest.mark.anyio
@@ -147,30 +156,30 @@ async def test_from_another_event_loop_it_is_refused_and_takes_no_harm() -> None
     async with opened() as gateway:
         held = await gateway.submit("hold", {"key": "a"})
 
-        async def use() -> list[str]:
-            refused: list[str] = []
+        async def use() -> list[WrongLoop]:
+            refused: list[WrongLoop] = []
             for wrong in (gateway.call("echo", {"text": "x"}), gateway.model_call("echo"), held.result()):
-                with pytest.raises(GatewayError, match="run_coroutine_threadsafe") as error:
+                with pytest.raises(WrongLoop, match="run_coroutine_threadsafe") as error:
                     await wrong
-                refused.append(type(error.value).__name__)
+                refused.append(error.value)
             return refused
 
-        assert await anyio.to_thread.run_sync(asyncio.run, use()) == ["WrongLoop"] * 3
-        with pytest.raises(GatewayError, match="lives in the asyncio event loop"):
+        assert len(await anyio.to_thread.run_sync(asyncio.run, use())) == 3
+        with pytest.raises(WrongLoop, match="lives in the asyncio event loop"):
             await anyio.to_thread.run_sync(held.cancel)
         assert (await gateway.call("echo", {"text": "x"}, timeout_s=LIMIT_S)).text == "x"
 
 
 def test_without_asyncio_it_says_what_it_needs() -> None:
     entering = Gateway(document()).__aenter__()
-    with pytest.raises(GatewayError, match="lives in the asyncio event loop"):
+    with pytest.raises(WrongLoop, match="lives in the asyncio event loop"):
         entering.send(None)
 
 
 async def test_a_name_that_is_too_long_for_a_scope_is_refused() -> None:
     async with opened() as gateway:
         gateway.scope("x" * 200)
-        with pytest.raises(GatewayError, match="at most 200 characters; this one has 201"):
+        with pytest.raises(ScopeNameTooLong, match="at most 200 characters; this one has 201"):
             gateway.scope("x" * 201)
 
 
@@ -293,6 +302,29 @@ def test_what_the_program_logs_by_structlog_goes_where_it_went() -> None:
     ]
     assert "mine" not in finished.stderr
     assert "INFO:asyncfc_mcp.app:event='server_serialised'" in finished.stderr
+
+
+def test_no_message_of_a_server_is_in_the_spans_of_a_program_that_traces() -> None:
+    finished = run(
+        "import asyncio",
+        "from opentelemetry import trace",
+        "from opentelemetry.sdk.trace import TracerProvider",
+        "from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor",
+        "from asyncfc_mcp import CallFailed, Gateway",
+        "from tests.embedding.support import document",
+        "provider = TracerProvider()",
+        "provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))",
+        "trace.set_tracer_provider(provider)",
+        "async def main():",
+        "    async with Gateway(document()) as gateway:",
+        "        try:",
+        "            await gateway.call('reject', {'message': 'hush-93ab1'})",
+        "        except CallFailed as error:",
+        "            assert 'hush-93ab1' in str(error)",
+        "asyncio.run(main())",
+    )
+    assert '"MCP send tools/call reject"' in finished.stdout
+    assert "hush-93ab1" not in finished.stdout
 
 
 async def test_relative_paths_are_those_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
