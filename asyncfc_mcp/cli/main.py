@@ -21,6 +21,12 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="An `mcpServers` JSON file.  [default: the one that `init` makes]",
 )
+store_config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The file whose gateways use the store; else the default store.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,6 +37,10 @@ def main() -> None:
         from asyncfc_mcp.telemetry.propagators import settle_propagators
 
         settle_propagators(os.environ)
+    if "OTEL_PYTHON_TRACER_PROVIDER" in os.environ:
+        from asyncfc_mcp.telemetry.tracer_provider import settle_tracer_provider
+
+        settle_tracer_provider(os.environ)
 
 
 @main.command(context_settings={"ignore_unknown_options": False})
@@ -87,12 +97,7 @@ def serve(
 
 
 @main.command()
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="The file whose gateways use the store; else the default store.",
-)
+@store_config_option
 @click.option("--store", help="The store, in place of the one that the file names: sqlite or sqlite:///PATH.")
 @click.option("--all", "has_all", is_flag=True, help="Everything that has settled, not only what has expired.")
 @click.option(
@@ -265,12 +270,7 @@ def dashboard_command(*, prints_only: bool, pid: int | None) -> None:
 
 
 @main.command()
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="The file whose gateways use the store; else the default store.",
-)
+@store_config_option
 @click.option("--all", "has_all", is_flag=True, help="Those that have settled too, also of gateways that have ended.")
 @click.option("--state", type=click.Choice(FUTURE_STATES), help="Only those in this state.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")

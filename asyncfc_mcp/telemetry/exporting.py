@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from asyncfc_mcp.telemetry.spans import is_tracing
+
 log = structlog.get_logger()
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -24,6 +26,10 @@ def start_exporting(environ: Mapping[str, str]) -> Callable[[], None]:
     if exporter == "none" or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return _nothing
     if (why := _unspoken(exporter, environ)) is not None:
+        log.warning("traces_not_exported", why=why)
+        return _nothing
+    if is_tracing():  # there can be one provider only
+        why = "another tracer provider is there already: OTEL_PYTHON_TRACER_PROVIDER or an instrumentation set it"
         log.warning("traces_not_exported", why=why)
         return _nothing
     try:
