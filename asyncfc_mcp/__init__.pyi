@@ -3,11 +3,15 @@ from asyncfc_mcp.core.future import Failure as Failure
 from asyncfc_mcp.core.future import FailureReason as FailureReason
 from asyncfc_mcp.core.future import FutureState as FutureState
 from asyncfc_mcp.embedding.engine import NotRunning as NotRunning
+from asyncfc_mcp.embedding.engine import WrongLoop as WrongLoop
 from asyncfc_mcp.embedding.future import CallFailed as CallFailed
 from asyncfc_mcp.embedding.future import Future as Future
 from asyncfc_mcp.embedding.future import WaitTimedOut as WaitTimedOut
 from asyncfc_mcp.embedding.gateway import AlreadyRunning as AlreadyRunning
 from asyncfc_mcp.embedding.gateway import Gateway as Gateway
+from asyncfc_mcp.embedding.gateway import ScopeNameTooLong as ScopeNameTooLong
+from asyncfc_mcp.embedding.plain import NotJson as NotJson
+from asyncfc_mcp.embedding.scope import ForeignFuture as ForeignFuture
 from asyncfc_mcp.embedding.scope import Scope as Scope
 from asyncfc_mcp.embedding.values import Reference as Reference
 from asyncfc_mcp.embedding.values import Result as Result

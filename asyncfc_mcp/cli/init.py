@@ -41,7 +41,10 @@ class Options:
 
 
 def run_init(options: Options) -> None:
-    """Show what was found and what would be done; do it with `--yes`, or when the user at the terminal agrees."""
+    """Show what was found and what would be done; do it with `--yes`, or when the user at the terminal agrees.
+
+    Exit code 1: something is left for the user to run.
+    """
     where = _surroundings()
     hands = _hands(where)
     with _one_line_errors():
@@ -65,6 +68,8 @@ def run_init(options: Options) -> None:
         carry_out(plan, hands)
         show_names(plan, _to_start(plan, options, is_asking=is_asking))
         show_end(plan, hands)
+        if plan.commands and hands.claude.program is None:
+            sys.exit(_EXIT_WRONG)
 
 
 def run_undo() -> None:

@@ -110,8 +110,9 @@ def show_names(plan: Plan, to_start: Sequence[Path]) -> None:
             why = one.status.message or "`asyncfc-mcp doctor` says more"
             say(f"  {move.name} of {move.file.client.title} listed no tools: {why}")
             continue
+        say(f"  {move.name} of {move.file.client.title}:")
         for old, new in names or [("TOOL", move.renamed.tool("TOOL"))]:
-            say(f"  {_shown(move, move.name, old)} -> {_shown(move, move.gateway, new)}")
+            say(f"    {_shown(move, move.name, old)} -> {_shown(move, move.gateway, new)}")
 
 
 def _shown(move: Move, server: str, tool: str) -> str:

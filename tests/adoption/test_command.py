@@ -151,6 +151,12 @@ def test_no_start_starts_nothing(home: Path) -> None:
     assert "TOOL -> toy_TOOL" in asyncfc(home, "init", "--yes", "--no-start", "--client", "cursor")
 
 
+def test_new_names_stand_below_their_server(home: Path) -> None:
+    said = asyncfc(home, "init", "--yes", "--no-start")
+    assert "\n  toy of Cursor:\n    TOOL -> toy_TOOL\n" in said
+    assert "\n  ?[2Jtrap of Claude Code:\n    " in said
+
+
 @pytest.mark.anyio
 async def test_what_stands_in_the_clients_file_then_serves_the_tools(home: Path) -> None:
     asyncfc(home, "init", "--yes", "--no-start", "--client", "cursor")
@@ -273,9 +279,9 @@ def test_who_has_only_a_projects_servers_is_told_how_to_look_at_them(home: Path)
         assert "asyncfc-mcp init" not in said
 
 
-def test_without_claude_on_the_path_the_end_says_that_its_commands_are_still_to_be_run(home: Path) -> None:
+def test_without_claude_on_the_path_its_commands_are_still_to_be_run_and_the_exit_code_is_one(home: Path) -> None:
     (home / ".claude.json").write_text(json.dumps({"mcpServers": {"mem": {"command": "mem"}}}))
-    said = asyncfc(home, "init", "--yes", "--server", "mem", "--no-start")
+    said = asyncfc(home, "init", "--yes", "--server", "mem", "--no-start", code=1)
     assert "claude mcp add-json --scope user -- asyncfc" in said
     assert "Nothing has changed for Claude Code before you run the commands above." in said
     assert "Nothing has changed for Claude Code" not in asyncfc(home, "init", "--yes", "--server", "toy", "--no-start")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asyncfc_mcp import GatewayError
+from asyncfc_mcp import ForeignFuture, NotJson
 from tests.embedding.support import LIMIT_S, opened
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ async def test_what_json_has_nothing_for_is_refused_before_anything_is_sent(odd:
     arguments, fact = UNSENDABLE[odd]
     async with opened() as gateway:
         for call in (gateway.submit, gateway.call):
-            with pytest.raises(GatewayError, match=rf"the arguments cannot be sent: .*({fact})"):
+            with pytest.raises(NotJson, match=rf"the arguments cannot be sent: .*({fact})"):
                 await call("echo", arguments)
         told = await gateway.model_call("echo", arguments)
         assert told.is_error
@@ -52,7 +52,7 @@ async def test_a_future_of_another_gateway_never_stands_for_one_of_the_same_name
     async with opened() as one, opened() as other:
         theirs = await one.submit("echo", {"text": "of one"}, name="page")
         ours = await other.submit("echo", {"text": "of the other"}, name="page")
-        with pytest.raises(GatewayError, match=r"fut_page .* is a future of another gateway"):
+        with pytest.raises(ForeignFuture, match=r"fut_page .* is a future of another gateway"):
             await other.call("echo", {"text": theirs})
         assert (await other.model_call("echo", {"text": theirs})).is_error
         assert (await other.call("echo", {"text": ours})).text == "of the other"
@@ -63,5 +63,5 @@ async def test_a_name_that_two_scopes_use_is_never_mistaken() -> None:
         theirs = await gateway.scope("chat").submit("echo", {"text": "of the chat"}, name="page")
         assert (await gateway.call("echo", {"text": theirs})).text == "of the chat"
         await gateway.submit("echo", {"text": "ours"}, name="page")
-        with pytest.raises(GatewayError, match=r"fut_page .* another gateway, run or scope"):
+        with pytest.raises(ForeignFuture, match=r"fut_page .* another gateway, run or scope"):
             await gateway.call("echo", {"text": theirs})
