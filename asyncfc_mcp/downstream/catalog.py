@@ -105,6 +105,12 @@ class Catalog:
         """The tool of that name, among those that are known now."""
         return self._by_name.get(name)
 
+    async def find_listed(self, name: str) -> CatalogTool | None:
+        """The tool of that name; where none is known, servers that never were listed before are waited for."""
+        if name not in self._by_name:
+            await self.tools()
+        return self.find(name)
+
     def absence(self, name: str) -> str | None:
         """What has become of the tool that once had this name, in words; None where none had it, or one has it."""
         if name in self._by_name or name not in self._left:

@@ -29,6 +29,7 @@ from asyncfc_mcp.transports.stdio import PRINCIPAL
 
 _LETTING_GO_S = 1.0
 """How long those who still wait as the block is left may take to be told."""
+_FOR_MODELS = "it is for models: `model_call` calls it, a program uses `Future`"
 
 log = structlog.get_logger()
 
@@ -161,13 +162,10 @@ class Engine:
             UnknownTool: no server has it.
         """
         catalog = self.app.pool.catalog
-        found = catalog.find(name)
+        found = await catalog.find_listed(name)
         if found is None:
-            await catalog.tools()
-            found = catalog.find(name)
-        if found is None:
-            own = "it is for models: `model_call` calls it, a program uses `Future`" if name in RESERVED_NAMES else None
-            raise UnknownTool(name, [known.name for known in catalog.known], own)
+            absence = _FOR_MODELS if name in RESERVED_NAMES else catalog.absence(name)
+            raise UnknownTool(name, [known.name for known in catalog.known], absence)
         return found
 
     async def new_token(self, caller: Caller, tool: str) -> str:

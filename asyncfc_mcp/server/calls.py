@@ -191,10 +191,7 @@ class Calls:
 
     async def _find(self, name: str) -> CatalogTool:
         catalog = self._gateway.pool.catalog
-        tool = catalog.find(name)
-        if tool is None:
-            await catalog.tools()
-            tool = catalog.find(name)
+        tool = await catalog.find_listed(name)
         if tool is None:
             raise UnknownTool(name, [known.name for known in catalog.known], catalog.absence(name))
         return tool

@@ -37,6 +37,16 @@ async def test_a_tool_is_found_by_its_name_with_policy_and_raw_listing() -> None
     assert (tool.policy.mode, tool.policy.label_source) == ("sync", LabelSource.DEFAULT)
 
 
+async def test_a_tool_of_a_server_that_has_not_listed_any_yet_is_waited_for() -> None:
+    with anyio.fail_after(20):
+        async with running([odd("slow_start")]) as pool:
+            assert pool.catalog.find("odd_echo") is None
+            tool = await pool.catalog.find_listed("odd_echo")
+            assert await pool.catalog.find_listed("odd_ecko") is None
+    assert tool is not None
+    assert tool.own_name == "echo"
+
+
 async def test_include_and_exclude_are_globs_on_the_own_name() -> None:
     with anyio.fail_after(10):
         async with running([odd(include=("*e*",), exclude=("n*", "huge"), prefix="")]) as pool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import pytest
@@ -55,6 +59,23 @@ async def test_a_tool_that_nobody_has_is_an_error_that_names_a_similar_one() -> 
     async with opened() as gateway:
         with pytest.raises(UnknownTool, match="did you mean echo"):
             await gateway.call("ecko", {"text": "x"})
+
+
+async def test_a_tool_that_its_server_has_dropped_is_said_to_be_gone(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    gone = {"name": "gone", "inputSchema": {"type": "object"}}
+    answer: dict[str, list[str]] = {"content": []}
+    script.write_text(json.dumps({"more_tools": [gone], "answer": answer}))
+    shifty = Path(__file__).parents[1] / "security" / "servers" / "shifty.py"
+    async with opened({"mcpServers": {"shifty": {"command": sys.executable, "args": [str(shifty), str(script)]}}}) as g:
+        await g.call("shifty_gone")
+        script.write_text(json.dumps({"answer": answer}))
+        await g.call("shifty_relist")
+        with suppress(UnknownTool):
+            while True:  # until the list has been read again
+                await g.call("shifty_gone")
+        with pytest.raises(UnknownTool, match="server 'shifty' does not offer it any more"):
+            await g.submit("shifty_gone")
 
 
 async def test_a_tool_of_the_gateways_own_is_said_to_be_for_models() -> None:
