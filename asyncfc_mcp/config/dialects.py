@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -165,11 +166,11 @@ class EntryReader:
     def _remote(self, url_key: str, kind: Kind | None) -> RemoteEntry:
         place = (*self.at, url_key)
         url = self._text(url_key)
+        fault = _fault_of_url(url) if url else None
         if url is None:
             self.findings.wrong(place, "missing", "the http:// or https:// URL of the server")
-        elif url and not _is_web_url(url):
-            # As it is written in the file: what a variable holds may be secret.
-            self.findings.wrong(place, shown(self.raw[url_key]), "a URL with http:// or https:// and a host")
+        elif fault is not None:
+            self.findings.wrong(place, fault, "a URL with http:// or https:// and a host")
             url = ""
         if url_key == "httpUrl":
             kind = "http"
@@ -242,14 +243,20 @@ class EntryReader:
         path = self.variables.workspace / name
         self.findings.files.append(path)
         try:
+            if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe waits for whoever writes into it
+                return self._without_env_file("no regular file")
             text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            written = f"{shown(self.raw['envFile'])} ({reason})"
-            self.findings.wrong((*self.at, "envFile"), written, "a readable file of NAME=value lines")
-            return {}
+        except OSError as error:
+            return self._without_env_file(error.strerror or "unreadable")
+        except UnicodeDecodeError:
+            return self._without_env_file("not UTF-8")
         values = dotenv_values(stream=io.StringIO(text), interpolate=False)
         return {key: value for key, value in values.items() if value is not None}
+
+    def _without_env_file(self, reason: str) -> dict[str, str]:
+        written = f"{shown(self.raw['envFile'])} ({reason})"
+        self.findings.wrong((*self.at, "envFile"), written, "a readable file of NAME=value lines")
+        return {}
 
     def _warn_of_ignored_keys(self) -> None:
         ignored = [_ignored(key) for key in self.raw if key not in ENTRY_KEYS]
@@ -264,9 +271,17 @@ def _ignored(key: str) -> str:
     return f"{key} (here: {ours})" if ours else key
 
 
-def _is_web_url(url: str) -> bool:
+def _fault_of_url(url: str) -> str | None:
+    """What is wrong with it, without a word of it: a token may stand in any of its parts."""
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+        port = parts.port
     except ValueError:  # a broken IPv6 host, or a port that is no number
-        return False
+        return "a URL with a broken host or port"
+    if parts.scheme not in {"http", "https"}:
+        return "without http:// or https:// at its start"
+    if not parts.hostname:
+        return "a URL without a host"
+    if port == 0:
+        return "a URL with port 0"
+    return None if url.isprintable() else "a URL with characters that cannot be printed"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from asyncfc_mcp.config.problems import ConfigurationError, Findings, Key, dotted, shown
+from asyncfc_mcp.config.problems import ConfigurationError, Findings, Key, dotted, kind_shown
 
 MOST_CHARACTERS = 64_000_000
 MOST_TOLERATED_CHARACTERS = 200_000
@@ -50,7 +50,7 @@ def read_document(path: Path, findings: Findings) -> dict[str, object]:
     for name in sorted(reader.repeated):
         findings.warn((name,), "stands twice in one object, the last one counts")
     if not isinstance(document, dict):
-        raise ConfigurationError(path, "the file", shown(document), "an object with mcpServers or servers")
+        raise ConfigurationError(path, "the file", kind_shown(document), "an object with mcpServers or servers")
     return cast("dict[str, object]", document)
 
 

@@ -44,7 +44,8 @@ class Variables:
         if asked is not None:
             raise UnknownVariable(match[0], "${VARIABLE} of the environment: nobody can be asked for a value here")
         if default is not None and "${" in default:
-            raise UnknownVariable(match[0], "a default that is plain text: variables do not nest")
+            # the default may be secret
+            raise UnknownVariable(f"${{{name}:-…}}", "a default that is plain text: variables do not nest")
         found = self._known_to_editors(name) if match["of_environment"] is None else None
         # As in a shell, `:-` also covers a variable that is set to nothing.
         found = found or self.environ.get(name)

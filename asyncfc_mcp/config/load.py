@@ -36,6 +36,7 @@ from asyncfc_mcp.config.problems import (
     Key,
     did_you_mean,
     dotted,
+    kind_shown,
     note_invalid,
     shown,
 )
@@ -165,7 +166,7 @@ def _server_list(path: Path | str, document: Mapping[str, object], findings: Fin
         findings.warn(other, f"ignored, {dotted(at)} is read")
     entries = _member(document, at)
     if not isinstance(entries, dict):
-        raise ConfigurationError(path, dotted(at), shown(entries), "an object from server names to entries")
+        raise ConfigurationError(path, dotted(at), kind_shown(entries), "an object from server names to entries")
     for name in document:
         if name != "asyncfc" and did_you_mean(name.lower(), ["asyncfc"], likeness=0.8):
             findings.warn((name,), "ignored; did you mean asyncfc?")
@@ -188,7 +189,7 @@ def _servers(
         if not any(character.isalnum() for character in key):
             findings.wrong(place, "a server name without a letter or digit", "a name such as files")
         if not isinstance(raw, dict):
-            findings.wrong(place, shown(raw), "an object with a command or a url")
+            findings.wrong(place, kind_shown(raw), "an object with a command or a url")
             continue
         reader = EntryReader(cast("dict[str, object]", raw), place, variables, findings)
         reason = reader.reason_to_skip()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from asyncfc_mcp.config.expand import UnknownVariable, Variables
 from asyncfc_mcp.config.models import OAuthEntry
-from asyncfc_mcp.config.problems import HIDDEN, Findings, Key, did_you_mean, shown
+from asyncfc_mcp.config.problems import HIDDEN, Findings, Key, did_you_mean, kind_shown, shown
 
 KEYS = ("enabled", "clientId", "clientSecret", "scopes", "scope", "redirectUri", "callbackPort")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -32,7 +32,7 @@ class OAuthReader:
             return OAuthEntry()
         raw = self.raw
         if not isinstance(raw, dict):
-            self.findings.wrong(self.at, shown(raw), "an object, or false for no sign-in")
+            self.findings.wrong(self.at, kind_shown(raw), "an object, or false for no sign-in")
             return None
         table = cast("dict[str, object]", raw)
         unknown = [key + did_you_mean(key, KEYS) for key in table if key not in KEYS]
@@ -89,9 +89,8 @@ class OAuthReader:
         uri = self._text(table, "redirectUri")
         if uri is None or _is_loopback(uri):
             return uri
-        # As it is written in the file: what a variable holds may be secret.
-        written = shown(table["redirectUri"])
-        self.findings.wrong((*self.at, "redirectUri"), written, "http://127.0.0.1:PORT/PATH or with localhost")
+        fact = "not an address of this machine with a port"
+        self.findings.wrong((*self.at, "redirectUri"), fact, "http://127.0.0.1:PORT/PATH or with localhost")
         return None
 
 

@@ -23,8 +23,7 @@ HIDDEN = "(hidden)"
 LONGEST_SHOWN = 80
 
 _WORD = re.compile(r"\S+")
-_SCHEME = re.compile(r"\w+://")
-_QUERY_OF_URL = re.compile(r"[?#]\S*")
+_QUERY = re.compile(r"[?#]\S*")
 _PLAIN_SEGMENT = re.compile(r"[\w@-]+")
 
 
@@ -92,26 +91,30 @@ def dotted(at: Key) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in a message: containers by kind only, and no user, password or query of a URL."""
+    """A value in a message: containers by kind only, no URL, and nothing before an `@` or behind a `?`."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list | tuple):
         return "a list"
     if not isinstance(value, str):
         return json.dumps(value)
-    open_text = _QUERY_OF_URL.sub(f"?{HIDDEN}", _WORD.sub(_without_user, value))
+    if "://" in value:  # a token may stand in each of its parts, in the host's place too where it is malformed
+        return f"a text with an address {HIDDEN}"
+    open_text = _QUERY.sub(f"?{HIDDEN}", _WORD.sub(_without_user, value))
     if len(open_text) > LONGEST_SHOWN:
         open_text = open_text[:LONGEST_SHOWN] + "…"
     return json.dumps(open_text, ensure_ascii=False)
 
 
+def kind_shown(value: object) -> str:
+    """A value in the place of an object that holds secrets: a text by kind only, since it may be one."""
+    return "a text" if isinstance(value, str) else shown(value)
+
+
 def _without_user(word: re.Match[str]) -> str:
-    """A word, with all before its last `@` hidden but for a scheme at its start."""
+    """A word, with all before its last `@` hidden."""
     user, at, rest = word[0].rpartition("@")
-    if not user:
-        return word[0]
-    scheme = _SCHEME.match(user)
-    return f"{scheme[0] if scheme else ''}{HIDDEN}{at}{rest}"
+    return f"{HIDDEN}{at}{rest}" if user else word[0]
 
 
 def did_you_mean(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:

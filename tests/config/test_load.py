@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -251,9 +252,15 @@ def test_a_file_that_lists_no_servers_says_what_it_lacks(file: Path, text: str, 
         ({"command": "a", "url": "https://a"}, "mcpServers.x is an entry with both a command and a url"),
         ({"type": "websocket", "url": "wss://a"}, 'mcpServers.x.type is "websocket"; allowed: stdio, local, http'),
         ({"transport": ["http"]}, "mcpServers.x.transport is a list; allowed: stdio"),
-        ({"url": "wss://a"}, 'mcpServers.x.url is "wss://a"; allowed: a URL with http:// or https:// and a host'),
-        ({"url": "http://[::1"}, 'mcpServers.x.url is "http://[::1"'),
-        ({"url": "http://host:port/mcp"}, 'mcpServers.x.url is "http://host:port/mcp"'),
+        (
+            {"url": "wss://a"},
+            "mcpServers.x.url is without http:// or https:// at its start; allowed: a URL with http://",
+        ),
+        ({"url": "http://[::1"}, "mcpServers.x.url is a URL with a broken host or port; allowed: a URL with http://"),
+        ({"url": "http://host:port/mcp"}, "mcpServers.x.url is a URL with a broken host or port"),
+        ({"url": "http://:80"}, "mcpServers.x.url is a URL without a host"),
+        ({"url": "http://host:0"}, "mcpServers.x.url is a URL with port 0"),
+        ({"url": "http://host/\u2028"}, "mcpServers.x.url is a URL with characters that cannot be printed"),
         ({"command": "a", "args": "b"}, "mcpServers.x.args is (hidden); allowed: a list of texts"),
         ({"command": "a", "args": ["b", None]}, "mcpServers.x.args.1 is (hidden); allowed: text"),
         ({"command": "a", "env": ["b"]}, "mcpServers.x.env is (hidden); allowed: an object of texts"),
@@ -363,6 +370,20 @@ def test_an_input_of_vs_code_cannot_be_asked_for(file: Path) -> None:
         {"url": "ftp://ada:s3cret@host/mcp"},
         {"url": "ada:s3cret@host/mcp"},
         {"url": "ftp://host/mcp?key=s3cret"},
+        {"url": "ftp://s3cret/mcp"},
+        {"url": "ftp://s3cret@host"},
+        {"url": "http://:s3cret"},
+        {"url": "http://host:s3cret/mcp"},
+        {"url": "http://[s3cret"},
+        {"url": "http:s3cret"},
+        {"url": "s3cret"},
+        {"httpUrl": "host/s3cret/mcp"},
+        {"type": "https://s3cret", "url": "https://a"},
+        {"url": "https://a", "oauth": {"redirectUri": "http://s3cret"}},
+        {"url": "https://a", "oauth": "s3cret"},
+        {"url": "https://a", "headers": {"A": "${B:-s3cret${KEY}}"}},
+        {"command": "a", "asyncfc": {"mode": "https://s3cret"}},
+        "npx server --key s3cret",
         {"url": "ftp://host/mcp?key=${KEY}"},
         {"command": "a", "args": ["s3cret"], "env": {"A": "s3cret"}, "asyncfc": {"mode": "x"}},
         "https://ada:s3cret@host",
@@ -373,6 +394,13 @@ def test_no_secret_is_in_a_message(file: Path, entry: object) -> None:
     assert "s3cret" not in str(error)
     assert "s3cret" not in repr(error)
     assert error.__cause__ is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pipes with a name")
+def test_an_env_file_that_is_a_pipe_is_named_and_not_waited_for(file: Path) -> None:
+    os.mkfifo(file.with_name("pipe.env"))
+    error = refused_entry(file, {"command": "a", "envFile": "pipe.env"})
+    assert 'mcpServers.x.envFile is "pipe.env" (no regular file)' in str(error)
 
 
 # Warnings

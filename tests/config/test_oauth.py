@@ -45,7 +45,7 @@ def test_each_dialect_is_read(tmp_path: Path, written: Any, meant: OAuthEntry | 
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        ("yes", r"far\.oauth is \"yes\"; allowed: an object"),
+        ("yes", r"far\.oauth is a text; allowed: an object"),
         ({"clientId": 5}, r"far\.oauth\.clientId is 5; allowed: text"),
         ({"clientSecret": 12345}, r"far\.oauth\.clientSecret is \(hidden\); allowed: text"),
         ({"clientSecret": "${NOT_SET}"}, r"far\.oauth\.clientSecret is \$\{NOT_SET\}"),
