@@ -8,17 +8,18 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import anyio
 import click
 
 from asyncfc_mcp.annotation.explaining import SOURCES, AskedCall, Explanation, LabelledCall, explain
 from asyncfc_mcp.annotation.proposing import Proposal, propose
 from asyncfc_mcp.cli.annotations_written import Labels, write_labels
 from asyncfc_mcp.cli.files import chosen_file
+from asyncfc_mcp.cli.interrupts import run_interruptible
 from asyncfc_mcp.cli.label_words import ROOT, labels_in_words
 from asyncfc_mcp.cli.tables import harmless, print_table
 from asyncfc_mcp.config.load import load_file, short_name
@@ -58,13 +59,9 @@ class Judged:
 def run_annotate(config: Path | None, server: str | None, *, writes: bool, as_json: bool) -> None:
     """Print proposals, and write them on request; exit code 1 when a server is down or nothing could be written."""
     configure_logs("critical")  # what matters of it is said below
-    try:
-        file = chosen_file(config)
-        loaded = narrowed(load_file(file, os.environ).config, server)
-        servers = anyio.run(listed, loaded)
-    except GatewayError as error:
-        click.echo(f"asyncfc-mcp: {error}", err=True)
-        sys.exit(2)
+    file = chosen_file(config)
+    loaded = narrowed(load_file(file, os.environ).config, server)
+    servers = run_interruptible(partial(listed, loaded))
     judged = [one for entry, listing in zip(loaded.servers, servers, strict=True) for one in _judged(entry, listing)]
     labels = _to_write(judged)
     if as_json:
@@ -83,14 +80,10 @@ def run_annotate(config: Path | None, server: str | None, *, writes: bool, as_js
 def run_explain(config: Path | None, server: str | None, pair: Sequence[str], *, as_json: bool) -> None:
     """Print why two calls may or may not overlap."""
     configure_logs("critical")
-    try:
-        written = [_read_call(text) for text in pair]
-        loaded = narrowed(load_file(chosen_file(config), os.environ).config, server)
-        tools = [tool for one in anyio.run(listed, loaded) for tool in one.tools]
-        first, second = (AskedCall(_tool_of(name, tools), arguments) for name, arguments in written)
-    except GatewayError as error:
-        click.echo(f"asyncfc-mcp: {error}", err=True)
-        sys.exit(2)
+    written = [_read_call(text) for text in pair]
+    loaded = narrowed(load_file(chosen_file(config), os.environ).config, server)
+    tools = [tool for one in run_interruptible(partial(listed, loaded)) for tool in one.tools]
+    first, second = (AskedCall(_tool_of(name, tools), arguments) for name, arguments in written)
     found = explain(first, second, loaded)
     if as_json:
         click.echo(json.dumps(_explained(found), indent=2))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-import signal
 import sys
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import anyio
-import anyio.abc
 import click
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -31,6 +29,7 @@ from mcp_types import (
 from asyncfc_mcp.cli.arguments import BadArguments, arguments_from
 from asyncfc_mcp.cli.files import chosen_file
 from asyncfc_mcp.cli.gateways import Session, own_gateway, running_gateway
+from asyncfc_mcp.cli.interrupts import Interrupts, run_interruptible
 from asyncfc_mcp.cli.tables import harmless
 from asyncfc_mcp.cli.watching import Sight, Watch
 from asyncfc_mcp.downstream.naming import RESERVED_NAMES
@@ -78,12 +77,12 @@ def run_call(wish: Wish, config: Path | None, url: str | None, token_file: Path 
         opened = running_gateway(url, token_file) if url is not None else own_gateway(chosen_file(config))
         # read before anything is started: while a loop runs, Ctrl-C could not end a read
         whole = _stdin() if wish.whole == "-" else wish.whole
-        result, code = anyio.run(_call, replace(wish, whole=whole), opened, url)
+        interrupts = Interrupts()
+        asked = replace(wish, whole=whole)
+        result, code = run_interruptible(partial(_call, asked, opened, url, interrupts), interrupts)
     except* (GatewayError, MCPError, click.UsageError) as group:
         click.echo(f"asyncfc-mcp: {_first(group)}", err=True)
         code = 2
-    except* KeyboardInterrupt:  # before there was anything to cancel, or where no signal can be waited for
-        code = 1
     if result is not None:
         _print(result, as_json=wish.as_json)
     sys.exit(code)
@@ -102,18 +101,16 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-async def _call(wish: Wish, opened: AbstractAsyncContextManager[Session], url: str | None) -> _End:
+async def _call(
+    wish: Wish, opened: AbstractAsyncContextManager[Session], url: str | None, interrupts: Interrupts
+) -> _End:
     async with opened as session:
         tool = await _tool(session, wish.tool)
         arguments = arguments_from(wish.words, wish.whole, tool.input_schema)
         watch = Watch(session.client, _show)
         result: CallToolResult | None = None
-        interruptible = anyio.CancelScope()
-        async with anyio.create_task_group() as tasks:
-            with interruptible:
-                await tasks.start(_interrupted, interruptible.cancel)
-                result = await _result(watch, wish, tool, arguments)
-            tasks.cancel_scope.cancel()
+        with anyio.CancelScope() as interruptible, interrupts.cancelling(interruptible):
+            result = await _result(watch, wish, tool, arguments)
         if result is not None:
             return _End(result, 1 if result.is_error else 0)
         return _End(None, await _left(watch, wish, None if interruptible.cancel_called else url))
@@ -131,19 +128,6 @@ async def _result(watch: Watch, wish: Wish, tool: Tool, arguments: dict[str, Any
         result = await watch.start(tool.name, arguments)
         return result if result is not None else await watch.result()
     return None
-
-
-async def _interrupted(
-    interrupt: Callable[[], None], *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-) -> None:
-    if sys.platform == "win32":
-        task_status.started()
-        return  # Ctrl-C ends the process there, and a gateway of ours with it
-    with anyio.open_signal_receiver(signal.SIGINT) as signals:
-        task_status.started()
-        async for _ in signals:
-            interrupt()
-            return
 
 
 async def _left(watch: Watch, wish: Wish, url: str | None) -> int:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import anyio
-import click
 import structlog
 
 from asyncfc_mcp.app import App
@@ -43,13 +40,10 @@ def run_serve(
     fill_standard_descriptors()
     configure_logs(level)
     log = structlog.get_logger()
-    try:
-        file = ConfigFile(config_file, os.environ, overrides) if config_file is not None else None
-        loaded = file.load() if file is not None else from_command(command, os.environ, overrides)
-        app = App(loaded, state_folder(os.environ), serves_network=transport != "stdio", config_file=file)
-        serve = app.serve_stdio if transport == "stdio" else _network_service(app, transport, network)
-    except GatewayError as error:
-        _refuse(error)
+    file = ConfigFile(config_file, os.environ, overrides) if config_file is not None else None
+    loaded = file.load() if file is not None else from_command(command, os.environ, overrides)
+    app = App(loaded, state_folder(os.environ), serves_network=transport != "stdio", config_file=file)
+    serve = app.serve_stdio if transport == "stdio" else _network_service(app, transport, network)
     # it opens our own door: the servers that we start inherit our environment, and it is none of their business
     os.environ.pop(TOKEN_VARIABLE, None)
     for warning in loaded.warnings:
@@ -62,7 +56,7 @@ def run_serve(
     refusal = anyio.run(serve)
     end_exporting()
     if refusal is not None:
-        _refuse(refusal)
+        raise refusal
     log.info("stopped")
 
 
@@ -78,11 +72,6 @@ def _network_service(app: App, transport: str, network: NetworkOptions) -> Calla
     )
     listener = Listener(host, network.port if network.port is not None else DEFAULT_PORT)
     return partial(app.serve_sse if transport == "sse" else app.serve_http, listener, access)
-
-
-def _refuse(error: GatewayError) -> NoReturn:
-    click.echo(f"asyncfc-mcp: {error}", err=True)
-    sys.exit(2)
 
 
 def run_demonstration(speed: float) -> None:

@@ -13,13 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 
 from asyncfc_mcp.cli.files import chosen_file
+from asyncfc_mcp.cli.interrupts import run_interruptible
 from asyncfc_mcp.cli.tables import harmless
 from asyncfc_mcp.config.load import state_folder
-from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.inspection.desktop import desktop_environ, desktop_path, living_in
 from asyncfc_mcp.inspection.doctor import Question, Report, examine
 from asyncfc_mcp.inspection.findings import Finding, Severity
@@ -35,20 +34,16 @@ def run_doctor(
 ) -> None:
     """Start the servers, and print what was found; exit code 1 when something of it is an error, 2 without a file."""
     configure_logs("critical")  # what they say is in the findings
-    try:
-        file = chosen_file(config)
-        environ = desktop_environ(os.environ) if is_gui else dict(os.environ)
-        terminal_path = os.environ.get("PATH", "") if is_gui else ""
-        question = Question(client=client, timeout_s=timeout_s, terminal_path=terminal_path)
-        reading = read(file, environ)
-        reading = reading if server is None else reading.only(server)
-        if not as_json and sys.stderr.isatty():
-            click.echo(f"starting {_counted(len(reading.config.servers), 'server')} …", err=True)
-        with living_in(environ) if is_gui else nullcontext():
-            report = anyio.run(partial(examine, reading, question, environ, state_folder=state_folder(os.environ)))
-    except GatewayError as error:
-        click.echo(f"asyncfc-mcp: {error}", err=True)
-        sys.exit(2)
+    file = chosen_file(config)
+    environ = desktop_environ(os.environ) if is_gui else dict(os.environ)
+    terminal_path = os.environ.get("PATH", "") if is_gui else ""
+    question = Question(client=client, timeout_s=timeout_s, terminal_path=terminal_path)
+    reading = read(file, environ)
+    reading = reading if server is None else reading.only(server)
+    if not as_json and sys.stderr.isatty():
+        click.echo(f"starting {_counted(len(reading.config.servers), 'server')} …", err=True)
+    with living_in(environ) if is_gui else nullcontext():
+        report = run_interruptible(partial(examine, reading, question, environ, state_folder=state_folder(os.environ)))
     if as_json:
         click.echo(json.dumps(_document(file, reading, report, is_gui=is_gui), indent=2))
     else:

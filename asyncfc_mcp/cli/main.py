@@ -10,6 +10,7 @@ import click
 
 from asyncfc_mcp import __version__
 from asyncfc_mcp.cli.ages import Seconds, age_s
+from asyncfc_mcp.cli.endings import Commands
 from asyncfc_mcp.cli.network import NetworkOptions, network_options
 from asyncfc_mcp.inspection.hosts import HOSTS
 
@@ -29,7 +30,7 @@ store_config_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="asyncfc-mcp")
 def main() -> None:
     """Give any MCP assistant asynchronous function calling."""

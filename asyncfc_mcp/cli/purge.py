@@ -11,7 +11,6 @@ import click
 
 from asyncfc_mcp.config.load import load_file, state_folder
 from asyncfc_mcp.config.models import GatewaySettings
-from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.store.opening import store_bytes, store_file
 from asyncfc_mcp.store.purging import Purged, purge
 
@@ -20,21 +19,17 @@ def run_purge(config_file: Path | None, store: str | None, *, has_all: bool, old
     """Delete what was asked for; a store that cannot be used is one message and exit code 2."""
     now = time.time()
     settled_before = now - older_than_s if older_than_s is not None else None
-    try:
-        settings = _settings(config_file, store)
-        path = store_file(settings, state_folder(os.environ))
-        if path is None or not path.exists():
-            click.echo(f"nothing is stored: {'the store is in memory' if path is None else f'there is no {path}'}")
-            return
-        purged = purge(
-            path,
-            max_bytes=store_bytes(settings),
-            now=now,
-            settled_before=math.inf if has_all else settled_before,
-        )
-    except GatewayError as error:
-        click.echo(f"asyncfc-mcp: {error}", err=True)
-        raise click.exceptions.Exit(2) from None
+    settings = _settings(config_file, store)
+    path = store_file(settings, state_folder(os.environ))
+    if path is None or not path.exists():
+        click.echo(f"nothing is stored: {'the store is in memory' if path is None else f'there is no {path}'}")
+        return
+    purged = purge(
+        path,
+        max_bytes=store_bytes(settings),
+        now=now,
+        settled_before=math.inf if has_all else settled_before,
+    )
     click.echo(_report(purged, path))
 
 

@@ -6,18 +6,18 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 
 from asyncfc_mcp.cli.files import chosen_file
+from asyncfc_mcp.cli.interrupts import run_interruptible
 from asyncfc_mcp.cli.label_words import labels_in_words
 from asyncfc_mcp.cli.tables import harmless, print_table
 from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.downstream.catalog import CatalogTool
-from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.inspection.reading import narrowed
 from asyncfc_mcp.inspection.servers import ListedServer, listed
 from asyncfc_mcp.telemetry.logs import configure_logs
@@ -28,12 +28,9 @@ _HEAD = ("TOOL", "SERVER", "MODE", "INLINE WAIT", "READS", "WRITES", "LABELS FRO
 def run_tools(config: Path | None, server: str | None, *, as_json: bool) -> None:
     """Print the tools; exit code 1 when a server did not come up, 2 without a file that can be used."""
     configure_logs("critical")  # what matters of it is said below
-    try:
-        file = chosen_file(config)
-        servers = anyio.run(listed, narrowed(load_file(file, os.environ).config, server))
-    except GatewayError as error:
-        click.echo(f"asyncfc-mcp: {error}", err=True)
-        sys.exit(2)
+    file = chosen_file(config)
+    chosen = narrowed(load_file(file, os.environ).config, server)
+    servers = run_interruptible(partial(listed, chosen))
     if as_json:
         click.echo(json.dumps(_document(file, servers), indent=2))
     else:

@@ -201,7 +201,7 @@ async def test_a_store_that_is_none_is_one_line_and_an_error(tmp_path: Path) -> 
     state.mkdir()
     (state / "futures.db").write_bytes(b"no database, but long enough to be looked at as one" * 40)
     text = await said(tmp_path, "futures", "--all", code=1)
-    assert text.startswith("Error: ")
+    assert text.startswith("asyncfc-mcp: ")
     assert text.count("\n") == 1
     assert "futures.db" in text
 

@@ -64,7 +64,7 @@ async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 async def test_a_wrong_command_line_is_exit_code_2(tmp_path: Path, arguments: list[str]) -> None:
     code, stderr, stdout = await refusal(tmp_path, *arguments)
     assert (code, stdout) == (2, [])
-    assert "Error: " in stderr
+    assert "asyncfc-mcp: " in stderr
     assert "Traceback" not in stderr
 
 
