@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
-from asyncfc_mcp.adoption.claude_code import ClaudeCode, commands_to_move, commands_to_put_back, is_same
-from asyncfc_mcp.adoption.documents import back_up, content_of, digest, parsed, remove, sweep
+from asyncfc_mcp.adoption.by_command import make_by_command, put_back_by_command, show_what_to_run
+from asyncfc_mcp.adoption.documents import Document, back_up, content_of, digest, parsed, remove, sweep
 from asyncfc_mcp.adoption.documents import replace as replace_document
 from asyncfc_mcp.adoption.edits import Add, DoesNotFit, change, taken_back
-from asyncfc_mcp.adoption.journal import Change, CommandChange, FileChange, Journal, write_private
+from asyncfc_mcp.adoption.hands import RUN_ANEW, Hands, Refused
+from asyncfc_mcp.adoption.journal import Change, CommandChange, FileChange, Journal
 from asyncfc_mcp.adoption.planning import CommandPlan, FilePlan, Plan
 from asyncfc_mcp.errors import GatewayError
 
-Say = Callable[[str], None]
-
-_AGAIN = " (run `asyncfc-mcp init --undo`, then `asyncfc-mcp init`)"
 _EMPTY = b'{\n  "mcpServers": {}\n}\n'
-
-
-class Refused(GatewayError):
-    """A change that is left as it is, because others have changed the same place since."""
-
-    def __init__(self, path: Path, fact: str, difference: Sequence[str] = ()) -> None:
-        super().__init__(f"{path}: {fact}; it is left as it is" + "".join(f"\n    {line}" for line in difference))
-        self.path = path
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """What changes are made with."""
-
-    journal: Journal
-    claude: ClaudeCode
-    moment: str
-    """Of the names of backups."""
-    say: Say
 
 
 def carry_out(plan: Plan, hands: Hands) -> None:
@@ -52,7 +31,8 @@ def carry_out(plan: Plan, hands: Hands) -> None:
     done: list[Change] = []
     with hands.journal.held():
         for made in hands.journal.changes():
-            if not is_standing(made):  # noted by a command that was killed then, or put back by hand
+            # noted by a command that was killed then, or put back by hand
+            if isinstance(made, FileChange) and not is_standing(made):
                 tidy(made, hands)
                 _forget(hands.journal, made)
         try:
@@ -79,25 +59,26 @@ def take_back(made: Change, hands: Hands) -> None:
     """Put back what was there: byte for byte if nobody else has written since, else only what is ours.
 
     Raises:
+        LeftToRun: only the client's own command could.
         Refused: others have changed the same place since.
         GatewayError: the file cannot be read or written.
     """
     if not made.is_on:
         return
     if isinstance(made, CommandChange):
-        _put_back_by_command(made, hands)
+        put_back_by_command(made, hands)
     else:
         _put_back(made, hands)
 
 
-def is_standing(made: Change) -> bool:
+def is_standing(made: FileChange) -> bool:
     """Whether a change is in place: as it is noted, unless its file is again what it was.
 
     Raises:
         UnreadableDocument: the system does not let us read the file.
     """
-    if isinstance(made, CommandChange) or not made.is_on:
-        return made.is_on
+    if not made.is_on:
+        return False
     content = content_of(made.path)
     return content is None or digest(content) != made.before
 
@@ -110,7 +91,8 @@ def made_again(made: Change, hands: Hands) -> tuple[Change, Callable[[], None]]:
         GatewayError: the file cannot be read or written.
     """
     if isinstance(made, CommandChange):
-        return replace(made, is_on=True), lambda: _exchange(_command_plan(made), hands)
+        made = replace(made, is_on=True, was_run=made.was_run or hands.claude.program is not None)
+        return made, partial(make_by_command, made, hands)
     content = content_of(made.path)
     if content is None:
         raise Refused(made.path, "it is gone")
@@ -120,7 +102,7 @@ def made_again(made: Change, hands: Hands) -> tuple[Change, Callable[[], None]]:
     try:
         after = document.edited(made.edits)
     except DoesNotFit as error:
-        raise Refused(made.path, f"{error}{_AGAIN}") from error
+        raise Refused(made.path, f"{error}{RUN_ANEW}") from error
     backup = made.backup
     if made.before != digest(content) or backup is None or not backup.exists():
         backup = back_up(document, hands.moment)
@@ -217,13 +199,17 @@ def _least(made: FileChange) -> str:
 
 def _restore(made: FileChange, content: bytes, original: bytes | None, hands: Hands) -> None:
     if original is None:
-        remove(made.path, expected=content)
-        with suppress(OSError):  # a folder that holds anything else stays
-            made.path.parent.rmdir()
+        _remove_made(made, content)
         hands.say(f"{made.title}: {made.path} is removed, init had made it")
         return
     replace_document(made.path, original, expected=content)
     hands.say(f"{made.title}: {made.path} is what it was, byte for byte")
+
+
+def _remove_made(made: FileChange, content: bytes) -> None:
+    remove(made.path, expected=content)
+    with suppress(OSError):  # a folder that holds anything else stays
+        made.path.parent.rmdir()
 
 
 def _put_back_what_is_ours(made: FileChange, content: bytes, original: bytes | None, hands: Hands) -> None:
@@ -232,11 +218,43 @@ def _put_back_what_is_ours(made: FileChange, content: bytes, original: bytes | N
         edits = taken_back(document.value, made.edits)
         after = document.edited(edits, original)
     except DoesNotFit as error:
-        way_out = "; delete the file if nothing needs it any more, and try again" if made.before is None else ""
-        raise Refused(made.path, f"{error}{way_out}", _difference(made, document.value)) from error
-    if edits:
+        if made.role == "gateway":
+            _clear(made, document, hands)
+            return
+        raise Refused(made.path, str(error), _difference(made, document.value)) from error
+    if made.role == "gateway" and _is_used_up(made, after):
+        _clear(made, document, hands)
+    elif edits:
         replace_document(made.path, after, expected=content)
         hands.say(f"{made.title}: {made.path} has changed since; only what init had put there was taken back")
+
+
+def _clear(made: FileChange, document: Document, hands: Hands) -> None:
+    """Take init's entries out of the gateway's own file as they are now: no client needs what was written into them.
+
+    All of it as it was is kept in a copy, for the labels in it.
+    """
+    try:
+        edits = taken_back(document.value, made.edits, takes_changed=True)
+        after = document.edited(edits)
+    except DoesNotFit as error:
+        way_out = f"{error}; delete it if nothing needs it any more, and try again"
+        raise Refused(made.path, way_out, _difference(made, document.value)) from error
+    if hands.left.get(made.path) != document.sha256:
+        copy = back_up(document, hands.moment)
+        hands.say(f"{made.title}: {made.path} as it was, with what was written into it since init, is kept: {copy}")
+    if _is_used_up(made, after):
+        _remove_made(made, document.content)
+        hands.say(f"{made.title}: {made.path} is removed, init had made it")
+        return
+    replace_document(made.path, after, expected=document.content)
+    hands.left[made.path] = digest(after)
+    hands.say(f"{made.title}: what init had put into {made.path} was taken back")
+
+
+def _is_used_up(made: FileChange, after: bytes) -> bool:
+    """Whether init made the file, and no server is left in it."""
+    return made.before is None and not parsed(made.path, made.format, after).value.get("mcpServers")
 
 
 def _difference(made: FileChange, now: Any) -> list[str]:
@@ -272,49 +290,4 @@ def _hidden(value: Any) -> Any:
 def _run(plan: CommandPlan, hands: Hands) -> tuple[CommandChange, Callable[[], None]]:
     was_run = hands.claude.program is not None
     made = CommandChange(plan.title, plan.name, {} if plan.is_there else plan.entry, plan.servers, was_run)
-    return made, lambda: _exchange(plan, hands)
-
-
-def _command_plan(made: CommandChange) -> CommandPlan:
-    return CommandPlan(made.title, made.name, made.entry, not made.entry, made.servers)
-
-
-def _exchange(plan: CommandPlan, hands: Hands) -> None:
-    if hands.claude.program is None:
-        hands.say(f"{plan.title}: there is no `claude` on the PATH; run these where there is one:")
-        for line in commands_to_move(plan.name, None if plan.is_there else plan.entry, plan.servers):
-            hands.say(f"  {line}")
-        return
-    present = hands.claude.servers()
-    for name, entry in plan.servers.items():
-        if name in present and not is_same(present[name], entry):
-            raise Refused(hands.claude.state, f"{name} is not what it was{_AGAIN}")
-    if not plan.is_there and plan.name not in present:
-        hands.claude.add(plan.name, plan.entry)
-    for name in plan.servers:
-        if name in present:
-            hands.claude.remove(name)
-    hands.say(f"{plan.title}: {plan.name} added, {', '.join(plan.servers) or 'nothing'} removed by `claude mcp`")
-
-
-def _put_back_by_command(made: CommandChange, hands: Hands) -> None:
-    if not made.was_run or hands.claude.program is None:
-        files = {name: hands.journal.folder / f"server-{at}.json" for at, name in enumerate(made.servers, 1)}
-        for name, file in files.items():
-            write_private(file, json.dumps(made.servers[name]).encode())
-        hands.say(f"{made.title}: run these if you ran the others:")
-        for line in commands_to_put_back(made.name if made.entry else None, files):
-            hands.say(f"  {line}")
-        return
-    present = hands.claude.servers()
-    if made.entry and made.name in present and not is_same(present[made.name], made.entry):
-        raise Refused(hands.claude.state, f"{made.name} is not what init had put there")
-    for name, entry in made.servers.items():
-        if name in present and not is_same(present[name], entry):
-            raise Refused(hands.claude.state, f"{name} has come back with something else in it")
-    missing = [name for name in made.servers if name not in present]
-    for name in missing:
-        hands.claude.add(name, made.servers[name])
-    if made.entry and made.name in present:
-        hands.claude.remove(made.name)
-        hands.say(f"{made.title}: {', '.join(missing) or 'nothing'} added, {made.name} removed by `claude mcp`")
+    return made, partial(make_by_command if was_run else show_what_to_run, made, hands)

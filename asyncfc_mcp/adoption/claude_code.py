@@ -98,7 +98,7 @@ def commands_to_put_back(name: str | None, files: Mapping[str, Path]) -> list[st
         for server, file in files.items()
     ]
     removing = [] if name is None else [shlex.join(["claude", "mcp", "remove", *_SCOPE, "--", name])]
-    return [*removing, *adding]
+    return [*adding, *removing]
 
 
 def is_same(one: Any, other: Any) -> bool:

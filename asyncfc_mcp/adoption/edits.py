@@ -73,8 +73,13 @@ def change(document: Any, edits: Sequence[Edit]) -> Any:
     return document
 
 
-def taken_back(document: Any, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+def taken_back(document: Any, edits: Sequence[Edit], *, takes_changed: bool = False) -> tuple[Edit, ...]:
     """The edits that take these back from a document that others may have changed meanwhile.
+
+    Args:
+        document: what stands there now.
+        edits: what was done to it.
+        takes_changed: whether what was added is taken out as it is now, also where it is not what it was.
 
     Raises:
         DoesNotFit: what was added is not what it was, or what was removed has come back as something else.
@@ -85,6 +90,7 @@ def taken_back(document: Any, edits: Sequence[Edit]) -> tuple[Edit, ...]:
             case Add(at, name, value):
                 holder = _at(document, at, {})
                 if name in holder:
+                    value = holder[name] if takes_changed else value
                     _removed(holder, name, value)
                     backwards.append(Remove(at, name, value))
             case Remove(at, name, value):

@@ -80,7 +80,7 @@ class CommandChange:
     servers: dict[str, Any]
     """The entries that were taken out."""
     was_run: bool
-    """Else the commands were only shown."""
+    """Else the commands were only shown, and the user may have run them or not."""
     is_on: bool = True
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from asyncfc_mcp.adoption.changing import Hands, is_standing, made_again, take_back, tidy
+from asyncfc_mcp.adoption.by_command import LeftToRun
+from asyncfc_mcp.adoption.changing import is_standing, made_again, take_back, tidy
+from asyncfc_mcp.adoption.claude_code import ClaudeRefused
+from asyncfc_mcp.adoption.hands import Hands
 from asyncfc_mcp.adoption.journal import Change, CommandChange, FileChange
 from asyncfc_mcp.errors import GatewayError
 
@@ -78,11 +81,13 @@ def switch_on(hands: Hands) -> list[GatewayError]:
         changes = list(_noted(hands))
         for at, made in enumerate(changes):
             try:
-                if not is_of_client(made) or is_standing(made):
+                if not is_of_client(made) or (isinstance(made, FileChange) and is_standing(made)):
                     continue
                 changes[at], make = made_again(made, hands)
                 hands.journal.note(changes)  # first, so that `undo` knows of it whatever happens
                 make()
+            except (LeftToRun, ClaudeRefused) as error:  # noted all the same: the user may run it, half of it may stand
+                refusals.append(error)
             except GatewayError as error:
                 changes[at] = made
                 hands.journal.note(changes)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import click
 
-from asyncfc_mcp.adoption.changing import Hands, carry_out
+from asyncfc_mcp.adoption.changing import carry_out
 from asyncfc_mcp.adoption.claude_code import ClaudeCode
 from asyncfc_mcp.adoption.discovery import FoundFile, find
+from asyncfc_mcp.adoption.hands import Hands
 from asyncfc_mcp.adoption.journal import Journal
 from asyncfc_mcp.adoption.launch import Launch, this_gateway
 from asyncfc_mcp.adoption.planning import Choice, Plan, UnknownChoice, make_plan

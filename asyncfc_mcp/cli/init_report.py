@@ -8,19 +8,20 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import click
 
-from asyncfc_mcp.adoption.changing import Hands
 from asyncfc_mcp.adoption.claude_code import commands_to_move
 from asyncfc_mcp.adoption.discovery import FoundFile
+from asyncfc_mcp.adoption.hands import Hands
 from asyncfc_mcp.adoption.launch import Launch, entry_of_gateway, snippet
 from asyncfc_mcp.adoption.planning import GATEWAY_NAMES, Move, Plan, why_not
 from asyncfc_mcp.adoption.rules import shown_name
 from asyncfc_mcp.adoption.translation import Moved
+from asyncfc_mcp.cli.interrupts import run_interruptible
 from asyncfc_mcp.clients.places import CLAUDE_CODE, PROJECT_FILE, Surroundings
 from asyncfc_mcp.errors import GatewayError
 
@@ -127,7 +128,7 @@ def _list(config: Path) -> tuple[ListedServer, ...]:
 
     configure_logs("critical")  # what went wrong is said below
     try:
-        return anyio.run(listed, load_file(config, os.environ).config)
+        return run_interruptible(partial(listed, load_file(config, os.environ).config))
     except GatewayError as error:
         say(f"  {error}")
         return ()

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asyncfc_mcp.adoption.changing import Hands, carry_out
+from asyncfc_mcp.adoption.changing import carry_out
 from asyncfc_mcp.adoption.claude_code import ClaudeCode
 from asyncfc_mcp.adoption.discovery import FoundFile, find
+from asyncfc_mcp.adoption.hands import Hands
 from asyncfc_mcp.adoption.journal import Journal
 from asyncfc_mcp.adoption.launch import Launch
 from asyncfc_mcp.adoption.planning import Choice, Plan, make_plan

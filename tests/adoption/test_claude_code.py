@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from asyncfc_mcp.adoption.changing import Hands, Refused, carry_out
+from asyncfc_mcp.adoption.by_command import LeftToRun
+from asyncfc_mcp.adoption.changing import carry_out
 from asyncfc_mcp.adoption.claude_code import ClaudeCode, ClaudeRefused
+from asyncfc_mcp.adoption.hands import Hands, Refused
 from asyncfc_mcp.adoption.switching import switch_off, switch_on, undo
 from tests.adoption.people import Person, stranger
 from tests.clients.programs import NPM, WITHOUT_NPM, npm_program
@@ -135,8 +137,43 @@ def test_the_commands_that_are_shown_to_those_without_it_do_the_same(one: Person
     run_as_shown(one)
     assert list(kept(one)["mcpServers"]) == ["sentry", "asyncfc"]
     one.said.clear()
-    assert undo(one.hands) == []
+    (refusal,) = undo(one.hands)
+    assert isinstance(refusal, LeftToRun)
     run_as_shown(one)
+    assert same(kept(one)["mcpServers"]) == same(SERVERS)
+    assert undo(one.hands) == []
+    assert list((one.where.home / "state").rglob("*.json")) == []
+
+
+@pytest.mark.real
+@needs_npm
+def test_an_undo_where_the_command_has_gone_is_finished_when_it_is_back(one: Person) -> None:
+    hands = with_claude(one)
+    carry_out(one.plan(), hands)
+    (refusal,) = undo(one.hands)
+    assert isinstance(refusal, LeftToRun)
+    assert list(kept(one)["mcpServers"]) == ["sentry", "asyncfc"]
+    assert one.servers_file.exists()
+    assert undo(hands) == []
+    assert same(kept(one)["mcpServers"]) == same(SERVERS)
+    assert not one.servers_file.exists()
+    assert list((one.where.home / "state").rglob("*.json")) == []
+
+
+@pytest.mark.real
+@needs_npm
+def test_an_off_where_the_command_has_gone_is_finished_when_it_is_back(one: Person) -> None:
+    hands = with_claude(one)
+    carry_out(one.plan(), hands)
+    (refusal,) = switch_off(one.hands)
+    assert isinstance(refusal, LeftToRun)
+    assert switch_off(hands) == []
+    assert same(kept(one)["mcpServers"]) == same(SERVERS)
+    (refusal,) = switch_on(one.hands)
+    assert isinstance(refusal, LeftToRun)
+    assert switch_on(hands) == []
+    assert list(kept(one)["mcpServers"]) == ["sentry", "asyncfc"]
+    assert undo(hands) == []
     assert same(kept(one)["mcpServers"]) == same(SERVERS)
 
 
@@ -154,11 +191,68 @@ def run_as_shown(one: Person) -> None:
 
 
 def test_without_the_command_the_user_is_told_what_to_run_and_no_secret(one: Person) -> None:
-    carry_out(one.plan(), one.hands)
-    undo(one.hands)
+    plan = one.plan()
+    carry_out(plan, one.hands)
+    assert kept(one)["mcpServers"] == SERVERS
+    servers_are(one, {"sentry": SERVERS["sentry"], "asyncfc": plan.commands[0].entry})  # as by the commands
+    (refusal,) = undo(one.hands)
+    assert isinstance(refusal, LeftToRun)
     said = "\n".join(one.said)
     assert "there is no `claude` on the PATH" in said
     assert "claude mcp remove --scope user -- fetch" in said
     assert "claude mcp add-json --scope user -- fetch - < " in said
     assert "S3CRET" not in said
+
+
+def test_what_is_left_to_run_stays_noted_until_the_user_has_run_it(one: Person) -> None:
+    plan = one.plan()
+    carry_out(plan, one.hands)
+    servers_are(one, {"sentry": SERVERS["sentry"], "asyncfc": plan.commands[0].entry})
+    for _ in range(2):
+        (refusal,) = undo(one.hands)
+        assert isinstance(refusal, LeftToRun)
+    assert one.servers_file.exists()
+    servers_are(one, SERVERS)
+    assert undo(one.hands) == []
+    assert not one.servers_file.exists()
+    assert one.hands.journal.changes() == ()
+
+
+def test_only_what_is_left_of_the_way_back_is_shown(one: Person) -> None:
+    plan = one.plan()
+    carry_out(plan, one.hands)
+    servers_are(one, {"fetch": SERVERS["fetch"], "asyncfc": plan.commands[0].entry})
+    one.said.clear()
+    undo(one.hands)
+    said = "\n".join(one.said)
+    assert "-- fetch" not in said
+    assert "claude mcp add-json --scope user -- notes - < " in said
+    assert "claude mcp remove --scope user -- asyncfc" in said
+
+
+def test_commands_that_were_never_run_need_no_way_back(one: Person) -> None:
+    carry_out(one.plan(), one.hands)
+    one.said.clear()
+    assert undo(one.hands) == []
+    assert not any("claude mcp" in line for line in one.said)
     assert kept(one)["mcpServers"] == SERVERS
+
+
+def test_entries_of_two_inits_are_kept_apart_for_the_way_back(one: Person) -> None:
+    first = one.plan(servers=("fetch",))
+    carry_out(first, one.hands)
+    without_fetch = {name: entry for name, entry in SERVERS.items() if name != "fetch"}
+    servers_are(one, {**without_fetch, "asyncfc": first.commands[0].entry})
+    carry_out(one.plan(servers=("notes",)), one.hands)
+    servers_are(one, {"asyncfc": first.commands[0].entry})
+    one.said.clear()
+    undo(one.hands)
+    shown = {line.split()[6]: Path(line.split()[-1]) for line in one.said if "add-json" in line}
+    assert {name: json.loads(file.read_bytes()) for name, file in shown.items()} == {
+        name: SERVERS[name] for name in ("fetch", "notes")
+    }
+
+
+def servers_are(one: Person, servers: dict[str, Any]) -> None:
+    """What the user has made of them, by the commands that were shown."""
+    one.where.claude_state.write_text(json.dumps({"numStartups": 7, "mcpServers": servers}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -242,7 +243,7 @@ def test_a_folder_that_is_gone_is_said_in_one_line(home: Path) -> None:
         check=False,
     )
     assert finished.returncode == 1
-    assert finished.stderr == "Error: the folder that you are in is not there any more: go to another one\n"
+    assert finished.stderr == "asyncfc-mcp: the folder that you are in is not there any more: go to another one\n"
 
 
 def test_somebody_without_a_client_is_told_so(tmp_path: Path) -> None:
@@ -254,13 +255,23 @@ def test_somebody_without_a_client_is_told_so(tmp_path: Path) -> None:
 
 def test_an_undo_that_keeps_the_gateways_file_says_that_the_clients_are_put_back(home: Path) -> None:
     asyncfc(home, "init", "--yes", "--client", "cursor", "--no-start")
+    (home / "gateway" / "servers.json").write_text("{")
+    said = asyncfc(home, "init", "--undo", code=1)
+    assert "Your clients' own files are all put back: start your clients anew." in said
+
+
+def test_labels_are_in_no_ones_way_when_all_is_put_back(home: Path) -> None:
+    before = files(home)
+    asyncfc(home, "init", "--yes", "--client", "cursor", "--no-start")
     servers_file = home / "gateway" / "servers.json"
     document = json.loads(servers_file.read_text())
     document["mcpServers"]["toy"]["asyncfc"] = {"isolated": True}
     servers_file.write_text(json.dumps(document))
-    said = asyncfc(home, "init", "--undo", code=1)
-    assert "Your clients' own files are all put back: start your clients anew." in said
-    assert "delete the file if nothing needs it any more" in said
+    said = asyncfc(home, "init", "--undo")
+    (copy,) = servers_file.parent.glob("servers.json.asyncfc-backup-*")
+    assert f"is kept: {copy}" in said
+    assert json.loads(copy.read_text()) == document
+    assert files(home).keys() - before.keys() == {str(copy.relative_to(home))}
 
 
 def test_an_undo_that_leaves_a_clients_file_does_not_say_that_the_clients_are_put_back(home: Path) -> None:
@@ -285,3 +296,31 @@ def test_without_claude_on_the_path_its_commands_are_still_to_be_run_and_the_exi
     assert "claude mcp add-json --scope user -- asyncfc" in said
     assert "Nothing has changed for Claude Code before you run the commands above." in said
     assert "Nothing has changed for Claude Code" not in asyncfc(home, "init", "--yes", "--server", "toy", "--no-start")
+
+
+@pytest.mark.parametrize("arguments", [["init", "--undo"], ["off"]])
+def test_what_only_the_missing_claude_could_put_back_is_not_said_to_be_done(home: Path, arguments: list[str]) -> None:
+    state = home / ".claude.json"
+    state.write_text(json.dumps({"mcpServers": {"mem": {"command": "mem", "env": {"KEY": SECRET}}}}))
+    said = asyncfc(home, "init", "--yes", "--server", "mem", "--no-start", code=1)
+    (adding,) = {line.strip() for line in said.splitlines() if "claude mcp add-json" in line}
+    before = state.read_text()
+    state.write_text(json.dumps({"mcpServers": {"asyncfc": json.loads(shlex.split(adding)[-1])}}))
+    for _ in range(2):
+        said = asyncfc(home, *arguments, code=1)
+        assert "claude mcp add-json --scope user -- mem - < " in said
+        assert "asyncfc-mcp: Claude Code is not changed yet, since there is no `claude` on the PATH" in said
+        assert "start your clients anew" not in said
+    state.write_text(before)
+    assert "start your clients anew" in asyncfc(home, *arguments)
+
+
+def test_what_only_the_missing_claude_could_switch_on_is_not_said_to_be_on(home: Path) -> None:
+    (home / ".claude.json").write_text(json.dumps({"mcpServers": {"mem": {"command": "mem"}}}))
+    asyncfc(home, "init", "--yes", "--server", "mem", "--no-start", code=1)
+    asyncfc(home, "off")
+    for _ in range(2):
+        said = asyncfc(home, "on", code=1)
+        assert "claude mcp add-json --scope user -- asyncfc" in said
+        assert "The gateway is on" not in said
+    asyncfc(home, "init", "--undo")

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from asyncfc_mcp.adoption.changing import Refused, carry_out
+from asyncfc_mcp.adoption.changing import carry_out
 from asyncfc_mcp.adoption.documents import ChangedMeanwhile, UnreadableDocument, UnwritableDocument
+from asyncfc_mcp.adoption.hands import Refused
 from asyncfc_mcp.adoption.journal import DamagedJournal
 from asyncfc_mcp.adoption.jsonc import read_jsonc
 from asyncfc_mcp.adoption.planning import UnfitGatewayFile, UnknownChoice
@@ -471,16 +472,64 @@ def test_a_refused_undo_can_be_tried_again(tmp_path: Path) -> None:
     assert one.files() == before
 
 
-def test_labels_written_since_are_not_lost_with_the_gateways_file(tmp_path: Path) -> None:
+def kept_of(servers_file: Path) -> list[dict[str, Any]]:
+    """What the copies of the gateway's file hold."""
+    return [json.loads(copy.read_text()) for copy in sorted(servers_file.parent.glob("*.asyncfc-backup-*"))]
+
+
+def test_labels_written_since_are_kept_in_a_copy_when_the_gateways_file_goes(tmp_path: Path) -> None:
     one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    before = one.files()
     one.init()
     labelled = {"mcpServers": {"notes": {"command": "notes", "asyncfc": {"isolated": True}}}}
     one.servers_file.write_text(json.dumps(labelled))
+    assert undo(one.hands) == []
+    assert not one.servers_file.exists()
+    assert kept_of(one.servers_file) == [labelled]
+    assert {path: content for path, content in one.files().items() if "asyncfc-backup" not in path} == before
+    assert any("as it was, with what was written into it since init, is kept: " in line for line in one.said)
+
+
+def test_settings_at_the_top_are_kept_in_a_copy_when_the_gateways_file_goes(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    one.init()
+    with_settings = {"mcpServers": {"notes": {"command": "notes"}}, "asyncfc": {"mode": "async"}}
+    one.servers_file.write_text(json.dumps(with_settings))
+    assert undo(one.hands) == []
+    assert not one.servers_file.exists()
+    assert kept_of(one.servers_file) == [with_settings]
+
+
+def test_one_copy_holds_the_labels_of_two_inits(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}, "time": {"command": "time"}}}')
+    one.init(servers=("notes",))
+    one.init(servers=("time",))
+    (older,) = kept_of(one.servers_file)
+    labelled = {"mcpServers": {name: {"command": name, "asyncfc": {"isolated": True}} for name in ("notes", "time")}}
+    one.servers_file.write_text(json.dumps(labelled))
+    assert undo(one.hands) == []
+    assert not one.servers_file.exists()
+    assert kept_of(one.servers_file) in ([older, labelled], [labelled, older])
+
+
+def test_servers_of_your_own_stay_in_the_gateways_file_and_labels_are_kept_in_a_copy(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    one.init()
+    labelled = {"notes": {"command": "notes", "asyncfc": {"isolated": True}}}
+    own = {"mine": {"command": "mine"}}
+    one.servers_file.write_text(json.dumps({"mcpServers": {**labelled, **own}}))
+    assert undo(one.hands) == []
+    assert servers_of(one.servers_file) == own
+    assert kept_of(one.servers_file) == [{"mcpServers": {**labelled, **own}}]
+
+
+def test_a_gateways_file_that_cannot_be_read_any_more_is_left_to_its_owner(tmp_path: Path) -> None:
+    one = cursor_user(tmp_path, '{"mcpServers": {"notes": {"command": "notes"}}}')
+    one.init()
+    one.servers_file.write_text("{")
     (refusal,) = undo(one.hands)
-    assert "notes is not what it was" in str(refusal)
-    assert json.loads(one.servers_file.read_text()) == labelled
+    assert "servers.json: not JSON" in str(refusal)
     assert list(servers_of(tmp_path / ".cursor" / "mcp.json")) == ["notes"]
-    assert "delete the file if nothing needs it any more" in str(refusal)
     one.servers_file.unlink()
     assert undo(one.hands) == []
 
