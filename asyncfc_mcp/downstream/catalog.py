@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, cast
 
 import anyio
 import structlog
+from mcp.shared.inbound import x_mcp_header_map
 
 from asyncfc_mcp.config.models import ServerEntry, StdioEntry
 from asyncfc_mcp.config.policy import ToolHints, ToolPolicy, resolve_policy
@@ -45,6 +47,11 @@ class CatalogTool:
         """The server's schema, or one that allows everything when the server's is not an object."""
         schema = self.tool.get("inputSchema")
         return cast("dict[str, Any]", schema) if isinstance(schema, dict) else {"type": "object"}
+
+    @cached_property
+    def has_header_arguments(self) -> bool:
+        """Whether clients over HTTP say some of its arguments in headers, too."""
+        return bool(x_mcp_header_map(self.input_schema))
 
 
 class Catalog:

@@ -43,14 +43,22 @@ def is_modern(context: Context) -> bool:
     return context.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
+def said_of_itself(context: Context) -> tuple[object, ...]:
+    """All that limits and claims of a client are read from."""
+    session = context.session
+    return context.protocol_version, session.client_params, session.client_capabilities, _log_level(context)
+
+
 def claims_of(context: Context) -> Claims:
     """What the client says of itself, on this request or in its handshake."""
     declared = context.session.client_capabilities
     capabilities = declared.model_dump(by_alias=True, mode="json", exclude_none=True) if declared is not None else None
+    return Claims.of("modern" if is_modern(context) else "legacy", capabilities, _log_level(context))
+
+
+def _log_level(context: Context) -> str | None:
     level = (context.meta or {}).get(LOG_LEVEL_META_KEY)
-    return Claims.of(
-        "modern" if is_modern(context) else "legacy", capabilities, level if isinstance(level, str) else None
-    )
+    return level if isinstance(level, str) else None
 
 
 def named_scope(context: Context) -> str | None:

@@ -45,7 +45,7 @@ class ToolList:
         server.add_request_handler("tools/list", types.PaginatedRequestParams, self._list)
         server.middleware.append(self._unchanged)
         # for the header check of the SDK, which else would run the whole list for each call
-        server.get_tool_input_schema = self._input_schema
+        server.get_tool_input_schema = self._schema_of_headers
 
     async def _unchanged(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Answer again what was answered before, as long as it is so: most of a long list's cost is to check it."""
@@ -94,9 +94,9 @@ class ToolList:
             name_argument=self._settings.name_argument,
         )
 
-    def _input_schema(self, name: str) -> dict[str, Any] | None:
+    def _schema_of_headers(self, name: str) -> dict[str, Any] | None:
         tool = self._catalog.find(name)
-        return tool.input_schema if tool is not None else None
+        return tool.input_schema if tool is not None and tool.has_header_arguments else None
 
 
 def _is_plain(context: Context) -> bool:

@@ -8,8 +8,18 @@ from uuid import UUID
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.requests import Request
 
+from asyncfc_mcp.clients.limits import ClientLimits
+from asyncfc_mcp.downstream.claims import Claims
 from asyncfc_mcp.gateway.caller import UNGUESSABLE_CHARACTERS, Caller
-from asyncfc_mcp.server.doorway import LONGEST_SCOPE, Context, claims_of, is_modern, limits_for, named_scope
+from asyncfc_mcp.server.doorway import (
+    LONGEST_SCOPE,
+    Context,
+    claims_of,
+    is_modern,
+    limits_for,
+    named_scope,
+    said_of_itself,
+)
 from asyncfc_mcp.transports.exchanges import exchange_of, request_of
 from asyncfc_mcp.transports.sessions import Sessions
 
@@ -32,6 +42,8 @@ class NetworkDoorway:
         self._await_cap_s = await_cap_s
         self.only_session: str | None = None
         self.sessions = Sessions()
+        self._last: tuple[object, ClientLimits, Claims] | None = None
+        """What was read off the last request, and from what: most requests say the same."""
 
     def take_up(self, await_cap_s: float | None) -> None:
         """Have another longest wait hold from now on."""
@@ -46,7 +58,7 @@ class NetworkDoorway:
         conversation = _session_of(asked, is_modern=is_modern(context))
         part = named_scope(context) or _scope_header(asked)
         own = f"{principal}/{conversation}" if conversation is not None else principal
-        limits = limits_for(context)
+        limits, claims = self._read(context)
         return Caller(
             principal=principal,
             scope=own if part is None else f"{own}/scope/{part}",
@@ -56,8 +68,14 @@ class NetworkDoorway:
             ends_with=conversation,
             cap_s=self._await_cap_s if self._await_cap_s is not None else limits.cap_s,
             output_characters=limits.output_characters,
-            claims=claims_of(context),
+            claims=claims,
         )
+
+    def _read(self, context: Context) -> tuple[ClientLimits, Claims]:
+        said = said_of_itself(context)
+        if self._last is None or self._last[0] != said:
+            self._last = (said, limits_for(context), claims_of(context))
+        return self._last[1:]
 
     def reaches(self, session: str) -> bool:
         """Whether its client holds a stream open."""

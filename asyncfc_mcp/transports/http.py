@@ -23,6 +23,7 @@ from asyncfc_mcp.transports.body import MOST_BODY_BYTES, BodyLimit
 from asyncfc_mcp.transports.doorway import SESSION_HEADER, NetworkDoorway
 from asyncfc_mcp.transports.exchanges import Exchanges
 from asyncfc_mcp.transports.listener import Listener
+from asyncfc_mcp.transports.modern import ModernEnd
 from asyncfc_mcp.transports.paths import pointing_to
 from asyncfc_mcp.transports.replays import Replays
 from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
@@ -48,12 +49,14 @@ async def serve_http(
     manager = StreamableHTTPSessionManager(
         handlers.server, session_idle_timeout=doorway.sessions.idle_s, max_request_body_size=MOST_BODY_BYTES
     )
-    mcp = _ByEra(manager.asgi_app, Replays(SessionTracking(manager.asgi_app, doorway.sessions)))
+    modern = ModernEnd(handlers.server, manager.asgi_app)
+    mcp = _ByEra(modern, Replays(SessionTracking(manager.asgi_app, doorway.sessions)))
     app = Starlette(routes=[Route(MCP_PATH, endpoint=mcp), *pages], exception_handlers=pointing_to(MCP_PATH))
     exchanges = Exchanges(access.guarding(BodyLimit(_Shortcut(MCP_PATH, mcp, app)), open_paths))
     handlers.server.middleware.insert(0, joined)
     handlers.server.middleware += [exchanges.bound, _declaring(handlers)]
     async with manager.run(), anyio.create_task_group() as tasks:
+        await tasks.start(modern.run)
         await tasks.start(doorway.sessions.run, on_session_end)
         await listener.serve(exchanges, exchanges.end)
 

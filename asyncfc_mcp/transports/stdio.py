@@ -21,13 +21,12 @@ import mcp_types as types
 import structlog
 from anyio.abc import ObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import LOG_LEVEL_META_KEY
 from pydantic import ValidationError
 
 from asyncfc_mcp.core.size import in_megabytes
 from asyncfc_mcp.downstream.links.framing import Line
 from asyncfc_mcp.gateway.caller import Caller
-from asyncfc_mcp.server.doorway import Context, claims_of, is_modern, limits_for, named_scope
+from asyncfc_mcp.server.doorway import Context, claims_of, is_modern, limits_for, named_scope, said_of_itself
 from asyncfc_mcp.server.handlers import Handlers
 from asyncfc_mcp.transports.eras import serve_client
 from asyncfc_mcp.transports.incoming import Incoming
@@ -77,7 +76,7 @@ class StdioDoorway:
 
     def caller(self, context: Context) -> Caller:
         """The one user, in the scope that the request names."""
-        said = _said(context)
+        said = (said_of_itself(context), named_scope(context))
         if self._last is None or self._last[0] != said:
             self._last = (said, self._read(context))
         return self._last[1]
@@ -102,13 +101,6 @@ class StdioDoorway:
     def has_lost(self, context: Context) -> bool:  # noqa: ARG002
         """A pipe loses no single request: it breaks for good, and we end with it."""
         return False
-
-
-def _said(context: Context) -> tuple[object, ...]:
-    """All that a caller is read from."""
-    level = (context.meta or {}).get(LOG_LEVEL_META_KEY)
-    session = context.session
-    return context.protocol_version, session.client_params, session.client_capabilities, level, named_scope(context)
 
 
 @contextmanager
