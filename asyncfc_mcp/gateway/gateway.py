@@ -304,12 +304,13 @@ class Gateway:
         requester: Requester | None = None,
         key: CallKey | None = None,
         is_lost: Callable[[], bool] = lambda: False,
+        arrived_at: float | None = None,
     ) -> Turn:
         """Call a tool and wait as long as its policy and the caller want; then the future, settled or not.
 
         With a key that an earlier call had it is that call once more, and the future that one's. When the request ends
         before it is answered, `is_lost` says whether its connection broke; a call with a key then goes on, since its
-        client can come back.
+        client can come back. `arrived_at`: when the call was read, on the monotonic clock; now where it is None.
 
         The call counts as answered when this returns without questions: a settled future's value must go to the
         client, else its token. With questions the client has to be shown them, and comes back through `resume`.
@@ -318,7 +319,7 @@ class Gateway:
             GatewayError: the call was not taken in, or (`sync`) its turn did not come.
         """
         self._pool.catalog.admit(tool)
-        self._delivery.open_step(caller)
+        self._delivery.open_step(caller, arrived_at if arrived_at is not None else time.monotonic())
         submit = partial(
             self._submission.submit,
             caller,
@@ -341,7 +342,7 @@ class Gateway:
     async def resume(self, future: Future, wishes: Wishes, requester: Requester | None) -> Turn:
         """Go on with the request of a call whose questions the client has answered; see `call`."""
         future.is_shown = False
-        self._delivery.open_step(future.caller)
+        self._delivery.open_step(future.caller, time.monotonic())
         return await self._turns.take(future, wishes, requester)
 
     # Futures

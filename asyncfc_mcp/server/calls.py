@@ -86,17 +86,19 @@ class Calls:
         server.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
 
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
-        self._gateway.delivery.take_expected_call()
-        return COMPLETE | await self._answer_call(context, params)
+        arrived_at = self._gateway.delivery.take_expected_call()
+        return COMPLETE | await self._answer_call(context, params, arrived_at)
 
-    async def _answer_call(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
+    async def _answer_call(
+        self, context: Context, params: types.CallToolRequestParams, arrived_at: float
+    ) -> dict[str, Any]:
         caller = self._sessions.wanting_logs(self._doorway.caller(context))
         self._gateway.delivery.arrive(caller)
         self._roots.note(_responses(context))
         try:
             if params.name in self._own:
                 return await self._call_own(caller, params, context)
-            return await self._call_downstream(caller, params, context)
+            return await self._call_downstream(caller, params, context, arrived_at)
         except GatewayError as error:
             return self._with_attachments(caller, {"content": [text_block(str(error))], "isError": True}, ())
         except MCPError:
@@ -118,7 +120,7 @@ class Calls:
         return self._with_attachments(caller, result, ())
 
     async def _call_downstream(
-        self, caller: Caller, params: types.CallToolRequestParams, context: Context
+        self, caller: Caller, params: types.CallToolRequestParams, context: Context, arrived_at: float
     ) -> dict[str, Any]:
         tool = await self._find(params.name)
         arguments, wishes = self._split(tool, params.arguments)
@@ -142,6 +144,7 @@ class Calls:
                 requester=requester,
                 key=_key(context, caller, tool, arguments),
                 is_lost=lambda: self._doorway.has_lost(context),
+                arrived_at=arrived_at,
             )
         return self._answer(caller, turn, context)
 

@@ -8,7 +8,7 @@ that end, which says what is wrong with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -55,11 +55,13 @@ class ModernEnd:
     Args:
         server: answers MCP requests.
         sdk: the SDK's own end.
+        on_call: is told of every tool call as it is read, which is some time before its handler runs.
     """
 
-    def __init__(self, server: Server[Any], sdk: ASGIApp) -> None:
+    def __init__(self, server: Server[Any], sdk: ASGIApp, on_call: Callable[[], None]) -> None:
         self._server = server
         self._sdk = sdk
+        self._on_call = on_call
         self._state: Any
         self._tasks: TaskGroup
 
@@ -83,6 +85,8 @@ class ModernEnd:
         if message is None or route is None:
             await self._sdk(scope, _after(body, receive), send)
             return
+        if message.method == "tools/call":
+            self._on_call()
         response = _Response(send)
         watch = _Watch(self._tasks, response, receive)
         try:

@@ -28,6 +28,8 @@ SAME_STEP_S = 0.1
 QUIET_S = 0.005
 """A token leaves when no further call of the scope has come for so long. Calls of one message come 0.6 to 2.1 ms
 apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
+_TIMER_STEP_S = 0.001
+"""The event loop rounds times of waiting up to this, so whoever has less to wait has waited long enough."""
 STORED_AFTER_S = 0.003
 """A future whose call runs is stored once it was quiet for so long, so that the writing takes up the rest."""
 LONGEST_HOLD_S = 0.25
@@ -94,10 +96,9 @@ class Delivery:
         """A transport has read a tool call; it arrives when the event loop comes round to it."""
         self._expected.append(time.monotonic())
 
-    def take_expected_call(self) -> None:
-        """A tool call that may have been announced has arrived."""
-        if self._expected:
-            self._expected.popleft()
+    def take_expected_call(self) -> float:
+        """A tool call that may have been announced has arrived; when it was read."""
+        return self._expected.popleft() if self._expected else time.monotonic()
 
     def arrive(self, caller: Caller) -> None:
         """A request of the scope has come: what was attached to earlier answers has been read."""
@@ -106,21 +107,20 @@ class Delivery:
         for future in told:
             self.tell(future)
 
-    def open_step(self, caller: Caller) -> None:
+    def open_step(self, caller: Caller, arrived_at: float) -> None:
         """A tool call has come: it begins a model step, or belongs to the one that is under way."""
         scope = self._scope(caller)
-        now = time.monotonic()
-        if now - max(scope.last_answer_at, scope.last_arrival_at) > SAME_STEP_S:
-            scope.step_started_at = now
+        if arrived_at - max(scope.last_answer_at, scope.last_arrival_at) > SAME_STEP_S:
+            scope.step_started_at = arrived_at
             scope.begins_behind = self._runner.scheduler.unsettled(caller.scope) > 0
-            self._note_step(caller, scope, now)
-        scope.last_arrival_at = now
+            self._note_step(caller, scope, arrived_at)
+        scope.last_arrival_at = max(scope.last_arrival_at, arrived_at)
 
-    def _note_step(self, caller: Caller, scope: ScopeTimes, now: float) -> None:
+    def _note_step(self, caller: Caller, scope: ScopeTimes, arrived_at: float) -> None:
         read_at = max(scope.last_answer_at, scope.last_reply_at)
         # after calls that are still waiting for their answers it is no step of a model that has read them
         if caller.has_own_scope and read_at >= scope.last_arrival_at > float("-inf"):
-            scope.pace.note(now - read_at)
+            scope.pace.note(arrived_at - read_at)
 
     def answered(self, caller: Caller) -> None:
         """An answer goes out to the scope."""
@@ -209,7 +209,7 @@ class Delivery:
         """How long a token must still be kept back, as far as can be known now."""
         now = time.monotonic()
         quiet_since = now if self._is_expecting(now) else scope.last_arrival_at
-        return min(quiet_since + quiet_s, ends_at) - now
+        return min(quiet_since + quiet_s, ends_at) - now - _TIMER_STEP_S
 
     def _is_expecting(self, now: float) -> bool:
         """Whether a call has been read that is still on its way here; one that never comes was refused before us."""
