@@ -161,8 +161,8 @@ MUTANTS = (
     # A cancelled call drags along the edges to those it waited for.
     Mutant(
         "graph.py",
-        "        del blocker.dependants[node]\n    node.blockers.clear()\n",
-        "        del blocker.dependants[node]\n        break\n    node.blockers.clear()\n",
+        "        blocker.dependants = _without(blocker.dependants, node)\n",
+        "        blocker.dependants = _without(blocker.dependants, node)\n        break\n",
         "tests/order/test_core_corners.py::test_a_cancelled_call_leaves_the_way_of_all_that_it_waited_for",
     ),
     # A failure stops calls that were sent before its token was out.

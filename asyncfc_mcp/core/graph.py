@@ -31,19 +31,15 @@ class Node:
         self.future = future
         self.row: Row | None = None
         """Only a group stands in one."""
-        self.blockers = _NOBODY
-        self.dependants = _NOBODY
+        self.blockers: Nodes = ()
+        self.dependants: Nodes = ()
         self.frontiers = _NOWHERE
 
     def wait_for(self, blockers: Iterable[Node]) -> None:
         """Put this node behind each of `blockers`."""
         for blocker in blockers:
-            if self.blockers is _NOBODY:
-                self.blockers = {}
-            if blocker.dependants is _NOBODY:
-                blocker.dependants = {}
-            self.blockers[blocker] = None
-            blocker.dependants[self] = None
+            self.blockers = _with(self.blockers, blocker)
+            blocker.dependants = _with(blocker.dependants, self)
 
     def stand_in(self, frontier: Frontier) -> None:
         """Remember a place that this node was entered at."""
@@ -58,9 +54,29 @@ class Node:
             self.frontiers = _NOWHERE  # most nodes end up here, and an empty list keeps its room
 
 
-# Most calls wait for nobody and have nobody behind them: they share these, which stay empty.
-_NOBODY: dict[Node, None] = {}
 _NOWHERE: list[Frontier] = []
+"""Shared by all that stand nowhere; it stays empty."""
+
+# A dict weighs four times a short tuple, and most nodes have hardly anybody before or behind them.
+Nodes = tuple["Node", ...] | dict["Node", None]
+_MOST_IN_TUPLE = 3
+
+
+def _with(nodes: Nodes, node: Node) -> Nodes:
+    if isinstance(nodes, dict):
+        nodes[node] = None
+        return nodes
+    if node in nodes:
+        return nodes
+    more = (*nodes, node)
+    return more if len(more) <= _MOST_IN_TUPLE else dict.fromkeys(more)
+
+
+def _without(nodes: Nodes, node: Node) -> Nodes:
+    if isinstance(nodes, dict):
+        del nodes[node]
+        return nodes
+    return tuple([one for one in nodes if one is not node])
 
 
 def group_of(members: Collection[Node]) -> Node:
@@ -79,8 +95,8 @@ def release(node: Node) -> list[str]:
     """
     unblocked: list[str] = []
     for blocker in node.blockers:
-        del blocker.dependants[node]
-    node.blockers.clear()
+        blocker.dependants = _without(blocker.dependants, node)
+    node.blockers = ()
     ended = [node]
     while ended:
         gone = ended.pop()
@@ -88,7 +104,7 @@ def release(node: Node) -> list[str]:
             frontier.leave(gone)
         gone.frontiers.clear()
         for dependant in gone.dependants:
-            del dependant.blockers[gone]
+            dependant.blockers = _without(dependant.blockers, gone)
             if gone.row is not None and dependant.row is gone.row:
                 gone.row.oldest = dependant
             if dependant.blockers:
@@ -97,7 +113,7 @@ def release(node: Node) -> list[str]:
                 ended.append(dependant)
             else:
                 unblocked.append(dependant.future)
-        gone.dependants.clear()
+        gone.dependants = ()
     return unblocked
 
 

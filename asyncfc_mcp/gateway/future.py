@@ -151,8 +151,7 @@ class Future:
     """Whether its request ended with a question for the user, so that the answer comes with another request."""
     _seen_by: dict[str, Looks] | None = None
     settled: Signal = field(default_factory=Signal)
-    is_safe: Signal = field(default_factory=Signal)
-    """Set once the store has how it settled, if a client may ask again, or was found unable to take it."""
+    _is_safe: Signal | None = None
     unkept: StoreFault | None = None
     """Why the store could not take how it settled; nobody is told that until it could."""
     _cancel_requested: CancelRequest | None = None
@@ -172,6 +171,13 @@ class Future:
         if self._seen_by is None:
             self._seen_by = {}
         return self._seen_by
+
+    @property
+    def is_safe(self) -> Signal:
+        """Set once the store has how it settled, if a client may ask again, or was found unable to take it."""
+        if self._is_safe is None:
+            self._is_safe = Signal()
+        return self._is_safe
 
     @property
     def cancel_requested(self) -> CancelRequest:
