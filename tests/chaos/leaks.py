@@ -17,6 +17,7 @@ from typing import Any, Literal
 import anyio
 import click
 
+from asyncfc_mcp.telemetry.timeline import MOST_SPANS
 from tests.bounds import bound_s
 from tests.chaos.gateways import TOKEN, Gateway
 from tests.chaos.history import History
@@ -26,7 +27,8 @@ from tests.chaos.world import World
 
 STAGES = (2_000, 10_000)
 """Calls made in all when it is looked at; what was used to warm up is not counted."""
-WARM_UP = 300
+WARM_UP = MOST_SPANS + 100
+"""The time-line is full by then."""
 AT_ONCE = 8
 TTL_S = 4.0
 MORE_TASKS, MORE_HANDLES, MORE_THREADS = 4, 6, 4
