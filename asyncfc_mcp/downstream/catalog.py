@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,6 +23,9 @@ from asyncfc_mcp.packs.reader import find_pack
 log = structlog.get_logger(__name__)
 
 LIST_TIMEOUT_S = 10.0
+MISSED_TIMEOUT_S = 2.0
+"""How long a server is waited for that clients waited for in vain before: it may have been mended, and not all clients
+look again when they hear that the list has changed."""
 MOST_LEFT = 1_000
 """Names that tools once had, so that who still says one is told what has become of it."""
 
@@ -72,8 +76,8 @@ class Catalog:
         self._connections = connections
         self._on_change = on_change
         self._pins = pins
-        self._patient_until: float | None = None
-        """When a server that never answers has cost clients enough time, once for all their lists."""
+        self._patient_since: float | None = None
+        """When clients first waited for servers; one that never answers costs them time once for all their lists."""
         self._tools: tuple[CatalogTool, ...] = ()
         self._by_name: dict[str, CatalogTool] = {}
         self._left: dict[str, tuple[str, str]] = {}
@@ -85,23 +89,37 @@ class Catalog:
         for server in {one.key for one in self._connections} - {one.key for one in connections}:
             self._pins.drop(server)
         if set(connections) - set(self._connections):
-            self._patient_until = None
+            self._patient_since = None
         self._connections = connections
         self._pins.holds = holds
         self.refresh()
 
-    async def tools(self, timeout_s: float = LIST_TIMEOUT_S) -> tuple[CatalogTool, ...]:
-        """All tools; waits for servers that never were listed before, and leaves out those that take too long."""
-        if self._patient_until is None:
-            self._patient_until = anyio.current_time() + LIST_TIMEOUT_S
-        with anyio.move_on_after(min(timeout_s, self._patient_until - anyio.current_time())):
+    async def tools(
+        self, timeout_s: float = LIST_TIMEOUT_S, *, patience_with_missed_s: float = MISSED_TIMEOUT_S
+    ) -> tuple[CatalogTool, ...]:
+        """All tools; waits for servers that never were listed before, and leaves out those that take too long.
+
+        `patience_with_missed_s`, from the first such wait on, is for those that were waited for in vain before.
+        """
+        now = anyio.current_time()
+        since = self._patient_since = now if self._patient_since is None else self._patient_since
+        with anyio.CancelScope(deadline=min(now + timeout_s, since + LIST_TIMEOUT_S)):
             waited_for: Sequence[Connection] = ()
             while waited_for is not self._connections:  # the configuration may change meanwhile
                 waited_for = self._connections
                 for connection in waited_for:
-                    await connection.listing_or_failure()
+                    patience_s = patience_with_missed_s if connection.was_missed else math.inf
+                    with anyio.CancelScope(deadline=since + patience_s):
+                        await connection.listing_or_failure()
+        await self._note_missed()
         self._take_acceptances()
         return self._tools
+
+    async def _note_missed(self) -> None:
+        if self._patient_since is None or anyio.current_time() < self._patient_since + LIST_TIMEOUT_S:
+            return
+        for connection in self._connections:
+            await connection.note_missed()
 
     @property
     def known(self) -> tuple[CatalogTool, ...]:
@@ -115,7 +133,8 @@ class Catalog:
     async def find_listed(self, name: str) -> CatalogTool | None:
         """The tool of that name; where none is known, servers that never were listed before are waited for."""
         if name not in self._by_name:
-            await self.tools()
+            # who says a name knows it from somewhere, so it is worth the whole wait
+            await self.tools(patience_with_missed_s=LIST_TIMEOUT_S)
         return self.find(name)
 
     def absence(self, name: str) -> str | None:

@@ -305,6 +305,15 @@ class Connection:
         """Wait until there is a listing, or little hope of one soon."""
         await self._supervisor.until(lambda: self.listing is not None or self._supervisor.has_little_hope)
 
+    @property
+    def was_missed(self) -> bool:
+        """Whether it has not been listed since clients waited for that in vain."""
+        return self.listing is None and self._lists.was_missed
+
+    async def note_missed(self) -> None:
+        """Have it known that clients waited in vain, where there still is no listing."""
+        await self._lists.note_missed(self.claims)
+
     def take_up(self, entry: ServerEntry) -> None:
         """Have other settings of the same server count from now on."""
         self.entry = entry

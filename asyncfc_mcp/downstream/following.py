@@ -43,6 +43,8 @@ class Lists:
     ) -> None:
         self.known: Listing | None = None
         """The last known listing."""
+        self.was_missed = False
+        """Whether clients have waited for the very first one in vain, in this start or an earlier one."""
         self._server = server
         self._kept = kept
         self._on_listing = on_listing
@@ -54,7 +56,16 @@ class Lists:
         """Start from what was kept for such a client, if anything was."""
         kept = self._kept.load(claims) if self._kept else None
         self.known = self.known or kept
+        if self.known is None and self._kept is not None:
+            self.was_missed = self.was_missed or self._kept.was_missed(claims)
         return kept is not None
+
+    async def note_missed(self, claims: Claims) -> None:
+        """Have it known at the next start, too, that clients waited in vain; nothing where there is a listing."""
+        if self.known is not None or self.was_missed or self._kept is None:
+            return
+        self.was_missed = True
+        await anyio.to_thread.run_sync(self._kept.note_missed, claims)
 
     def note(self, methods: Collection[str] = ()) -> None:
         """Have the lists looked at again, and these changes announced even if nothing differs then."""

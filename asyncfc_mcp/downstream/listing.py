@@ -1,7 +1,7 @@
 """What a server says of itself: its lists (all pages), its instructions, its name; and keeping that for the next start.
 
 A kept list is found by a hash of the server's entry and of what the client claims, so it never outlives a change and
-gives nothing of them away.
+gives nothing of them away. In its place there may be a mark: that clients waited for one in vain.
 """
 
 from __future__ import annotations
@@ -201,7 +201,10 @@ def _add_items(found: dict[str, dict[str, Any]], listed: Any, server: str, kind:
 
 
 class KeptListing:
-    """The last known listings of one server, a private file for each kind of client that it was listed for."""
+    """The last known listings of one server, a private file for each kind of client that it was listed for.
+
+    Where clients waited for a listing in vain, an empty file says so until there is one.
+    """
 
     def __init__(self, state_folder: Path, entry: ServerEntry) -> None:
         self._identity = entry.identity
@@ -239,6 +242,25 @@ class KeptListing:
             replace_file(path, content)
         except (OSError, ValueError, RecursionError) as error:
             log.warning("list_not_kept", server=self._server, path=str(path), fault=type(error).__name__)
+        with suppress(OSError):  # a kept list counts more than the mark
+            self._mark(claims).unlink(missing_ok=True)
+
+    def was_missed(self, claims: Claims) -> bool:
+        """Whether such clients waited for a listing in vain, and there has been none since."""
+        with suppress(OSError):  # the kept list's own warning tells of a folder that cannot be read
+            return self._mark(claims).exists()
+        return False
+
+    def note_missed(self, claims: Claims) -> None:
+        """Have the next start know that such clients waited in vain."""
+        mark = self._mark(claims)
+        try:
+            replace_file(mark, b"")
+        except OSError as error:
+            log.warning("list_not_kept", server=self._server, path=str(mark), fault=type(error).__name__)
+
+    def _mark(self, claims: Claims) -> Path:
+        return self.path(claims).with_suffix(".missed")
 
 
 def _checked(items: Any, identity: str) -> tuple[dict[str, Any], ...]:

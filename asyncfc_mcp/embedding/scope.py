@@ -48,7 +48,8 @@ class Scope:
     async def tools(self, *, wrapped: bool = True) -> tuple[Tool, ...]:
         """What a model is shown: the gateway's own tools, then those of the servers, in a stable order.
 
-        The first time it waits up to 10 s for servers that have not listed their tools yet.
+        The first time it waits up to 10 s for servers that have not listed their tools yet; 2 s for one that an earlier
+        run with the same state folder waited for in vain.
 
         Args:
             wrapped: whether for a loop that calls them by `model_call`: schemas take a token where a value is wanted,

@@ -39,7 +39,7 @@ NAME = "asyncfc-mcp"
 _KINDS: dict[str, Kind] = {TOOLS_CHANGED: "tools", PROMPTS_CHANGED: "prompts", RESOURCES_CHANGED: "resources"}
 FIRST_LISTING_S = 2.0
 """How long a client is kept waiting as it connects for servers that were never listed before: it hears their
-instructions only once."""
+instructions only once. Servers that were waited for in vain before are not waited for here."""
 
 
 class Handlers:
@@ -156,7 +156,7 @@ class Handlers:
             if ctx.method != "initialize":
                 self._sessions.expect_none()
         if ctx.method in ("initialize", "server/discover"):
-            await self._gateway.pool.catalog.tools(FIRST_LISTING_S)
+            await self._gateway.pool.catalog.tools(FIRST_LISTING_S, patience_with_missed_s=0)
             self._say_instructions()
         return await call_next(ctx)
 
