@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-FIRST_STEP_S = 1.0
-"""What a step is taken to last before one was seen."""
+FIRST_STEP_S = 3.0
+"""What a step is taken to last before one was seen: with 1 s the first call of a slow model costs it a step more."""
 WORTH = 0.75
 """The part of a step that is waited; it has the least regret in `benchmarks.end_to_end --inline-wait`."""
 SHORTEST_WAIT_S = 0.3
