@@ -86,7 +86,8 @@ class Calls:
         server.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
 
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
-        arrived_at = self._gateway.delivery.take_expected_call()
+        request = context.request if context.request is not None else context.request_id
+        arrived_at = self._gateway.delivery.take_expected_call(request)
         return COMPLETE | await self._answer_call(context, params, arrived_at)
 
     async def _answer_call(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -140,9 +140,13 @@ class Handlers:
     async def _pass_on_roots(self, _: Context, __: types.NotificationParams) -> None:
         await self._gateway.pool.notify_all("notifications/roots/list_changed")
 
-    def expect_call(self) -> None:
-        """A transport that reads ahead has read a tool call."""
-        self._gateway.delivery.expect_call()
+    def expect_call(self, request: Hashable) -> None:
+        """A transport has read a tool call: that HTTP request, or one of that id from the one client that there is."""
+        self._gateway.delivery.expect_call(request)
+
+    def drop_call(self, request: Hashable) -> None:
+        """A call that was expected has been answered, by whomever."""
+        self._gateway.delivery.take_expected_call(request)
 
     def end_session(self, session: str) -> None:
         """A transport has seen the end of a session or stream."""

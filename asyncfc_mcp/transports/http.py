@@ -49,7 +49,7 @@ async def serve_http(
     manager = StreamableHTTPSessionManager(
         handlers.server, session_idle_timeout=doorway.sessions.idle_s, max_request_body_size=MOST_BODY_BYTES
     )
-    modern = ModernEnd(handlers.server, manager.asgi_app, handlers.expect_call)
+    modern = ModernEnd(handlers, manager.asgi_app)
     mcp = _ByEra(modern, Replays(SessionTracking(manager.asgi_app, doorway.sessions)))
     app = Starlette(routes=[Route(MCP_PATH, endpoint=mcp), *pages], exception_handlers=pointing_to(MCP_PATH))
     exchanges = Exchanges(access.guarding(BodyLimit(_Shortcut(MCP_PATH, mcp, app)), open_paths))

@@ -8,14 +8,15 @@ that end, which says what is wrong with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import anyio
+import structlog
 from anyio.abc import TaskGroup, TaskStatus
 from mcp.server.connection import Connection
-from mcp.server.lowlevel.server import Server
 from mcp.server.runner import modern_error_data, serve_one
 from mcp.server.streamable_http import check_accept_headers
 from mcp.shared.dispatcher import CallOptions
@@ -35,6 +36,8 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from asyncfc_mcp.server.handlers import Handlers
+
 PING_S = 15.0
 """After so long without a word the response says that it is alive, so that nothing on the way takes it for dead."""
 _WATCHED_AFTER_S = 0.02
@@ -48,20 +51,21 @@ _STREAM_HEADERS = [
 ]
 _OK = 200
 
+log = structlog.get_logger()
+
 
 class ModernEnd:
     """Serves them.
 
     Args:
-        server: answers MCP requests.
+        handlers: answer MCP requests.
         sdk: the SDK's own end.
-        on_call: is told of every tool call as it is read, which is some time before its handler runs.
     """
 
-    def __init__(self, server: Server[Any], sdk: ASGIApp, on_call: Callable[[], None]) -> None:
-        self._server = server
+    def __init__(self, handlers: Handlers, sdk: ASGIApp) -> None:
+        self._handlers = handlers
+        self._server = handlers.server
         self._sdk = sdk
-        self._on_call = on_call
         self._state: Any
         self._tasks: TaskGroup
 
@@ -73,10 +77,11 @@ class ModernEnd:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        request = Request(scope, receive)
+        request: Any = Request(scope, receive)  # hashable, whatever its type says
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        # without its length it may be of any, and a name that comes twice may mean either value
-        is_usual = "content-length" in headers and len(headers) == len(scope["headers"])
+        # only its length, where it says one and holds to it, bounds it; a name that comes twice may mean either value
+        is_bounded = "content-length" in headers and "transfer-encoding" not in headers
+        is_usual = is_bounded and len(headers) == len(scope["headers"])
         if not (is_usual and request.method == "POST" and _is_json(headers) and all(check_accept_headers(request))):
             await self._sdk(scope, receive, send)
             return
@@ -86,13 +91,14 @@ class ModernEnd:
             await self._sdk(scope, _after(body, receive), send)
             return
         if message.method == "tools/call":
-            self._on_call()
+            self._handlers.expect_call(request)
         response = _Response(send)
         watch = _Watch(self._tasks, response, receive)
         try:
             answer = await self._answer(message, route, request, response)
         finally:
             watch.end()
+            self._handlers.drop_call(request)
         await response.end(answer)
 
     def _read(self, body: bytes, headers: Mapping[str, str]) -> tuple[JSONRPCRequest | None, InboundModernRoute | None]:
@@ -155,6 +161,8 @@ class _Watch:
             self._watching.cancel()
 
     def _begin(self) -> None:
+        if self._tasks.cancel_scope.cancel_called:
+            return  # we end, and the request with us
         self._watching = anyio.CancelScope()
         self._tasks.start_soon(self._watch, self._watching)
 
@@ -165,7 +173,11 @@ class _Watch:
                     while (await self._receive())["type"] != "http.disconnect":
                         pass
                     return
-                await self._response.ping()
+                try:
+                    await self._response.ping()
+                except Exception:  # of one response; the task group is that of all
+                    log.exception("ping_broke")
+                    return
 
 
 class _Response:
@@ -174,7 +186,9 @@ class _Response:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._turn: anyio.Lock | None = None
-        """Of those who write to the stream, once it is one."""
+        """Of those who write to the stream, once it is to be one."""
+        self._is_stream = False
+        """Whether it has begun to be one: whoever wants to begin it may be cancelled while there is no room."""
         self._is_over = False
 
     async def event(self, message: Mapping[str, Any]) -> None:
@@ -190,7 +204,8 @@ class _Response:
         if self._turn is not None:
             async with self._turn:
                 self._is_over = True
-                await self._send({"type": "http.response.body", "body": _as_event(answer)})
+        if self._is_stream:
+            await self._send({"type": "http.response.body", "body": _as_event(answer)})
             return
         self._is_over = True
         status = ERROR_CODE_HTTP_STATUS.get(answer["error"]["code"], _OK) if "error" in answer else _OK
@@ -202,13 +217,14 @@ class _Response:
     async def _stream(self, data: bytes) -> None:
         if self._is_over:
             return
-        is_first = self._turn is None
         self._turn = self._turn or anyio.Lock(fast_acquire=True)
         async with self._turn:
-            if is_first:
+            if self._is_over:
+                return
+            if not self._is_stream:
                 await self._send({"type": "http.response.start", "status": _OK, "headers": _STREAM_HEADERS})
-            if not self._is_over:
-                await self._send({"type": "http.response.body", "body": data, "more_body": True})
+                self._is_stream = True
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 @dataclass(slots=True)
@@ -275,4 +291,5 @@ def _after(body: bytes, receive: Receive) -> Receive:
 
 
 def _as_event(message: Mapping[str, Any]) -> bytes:
-    return b"event: message\r\ndata: " + to_json(message) + b"\r\n\r\n"
+    # in ASCII: some clients take more characters for the end of a line than events have
+    return f"event: message\r\ndata: {json.dumps(message, separators=(',', ':'))}\r\n\r\n".encode()

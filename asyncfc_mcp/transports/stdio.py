@@ -122,11 +122,11 @@ def _claimed_descriptors() -> Generator[tuple[BufferedReader, BinaryIO]]:
 
 @asynccontextmanager
 async def client_streams(
-    source: BufferedReader, sink: BinaryIO, on_call: Callable[[], None]
+    source: BufferedReader, sink: BinaryIO, on_call: Callable[[str | int], None]
 ) -> AsyncGenerator[tuple[Incoming, Any]]:
     """The messages of a client on `source`, and the way to answer it on `sink`; one JSON-RPC message a line.
 
-    `on_call` is told of every tool call as it is read, which is some time before its handler runs.
+    `on_call` is told the id of every tool call as it is read, which is some time before its handler runs.
     """
     incoming = Incoming()
     outbox = Outbox(sink, incoming.end)
@@ -137,8 +137,8 @@ async def client_streams(
             incoming.end()
             return
         message = _parsed(line, outbox)
-        if message is not None and incoming.put(message) and _is_call(message.message):
-            on_call()
+        if message is not None and incoming.put(message) and (call := _called(message.message)) is not None:
+            on_call(call)
 
     inbox = open_inbox(source, outbox, take)
     try:
@@ -173,8 +173,8 @@ class _ToClient(ObjectSendStream[SessionMessage]):
         self._is_closed = True
 
 
-def _is_call(message: types.JSONRPCMessage) -> bool:
-    return isinstance(message, types.JSONRPCRequest) and message.method == "tools/call"
+def _called(message: types.JSONRPCMessage) -> types.RequestId | None:
+    return message.id if isinstance(message, types.JSONRPCRequest) and message.method == "tools/call" else None
 
 
 def _is_dispensable(message: types.JSONRPCMessage) -> bool:

@@ -90,7 +90,7 @@ def test_the_id_of_a_whole_response_is_its_own(result: Any, identity: int | str)
 async def test_each_line_of_a_client_is_a_message_or_is_answered(lines: list[bytes]) -> None:
     source, answers = cast("Any", io.BufferedReader(io.BytesIO(b"\n".join(lines)))), io.BytesIO()
     taken: list[Any] = []
-    async with client_streams(source, answers, lambda: None) as (incoming, _):
+    async with client_streams(source, answers, lambda _: None) as (incoming, _):
         with anyio.fail_after(LIMIT_S):
             taken += [item async for item in incoming]
     refused = [json.loads(line) for line in answers.getvalue().splitlines()]

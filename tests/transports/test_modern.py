@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import httpx2
 import pytest
+from anyio.abc import SocketStream
 
+from asyncfc_mcp.gateway.answering.pace import FIRST_STEP_S, WORTH
 from asyncfc_mcp.transports import modern
+from asyncfc_mcp.transports.body import MOST_BODY_BYTES
 from tests.harness import LIMIT_S
-from tests.transports.support import Place, RawHttp, answer_in, call, place, until
+from tests.transports.support import BOTH, Place, RawHttp, answer_in, call, place, until
 
 pytestmark = pytest.mark.anyio
 
@@ -127,3 +131,75 @@ async def test_progress_comes_before_the_answer_in_one_stream(gateway: Place) ->
         assert [one["params"]["progress"] for one in said[:-1]] == [1, 2, 3]
         assert {one["params"]["progressToken"] for one in said[:-1]} == {"mine"}
         assert said[-1]["id"] == message["id"]
+
+
+async def test_events_have_no_more_ends_of_lines_than_events_have(gateway: Place) -> None:
+    async with gateway.http() as http, gateway.client() as other:
+        message, headers = http.modern("steps", {"key": "\u2028", "_wait_s": LIMIT_S})
+        message["params"]["_meta"]["progressToken"] = "mine"
+        await call(other, "release", key="\u2028")
+        response = await post(http, json.dumps(message), headers)
+        assert response.headers["content-type"] == "text/event-stream"
+        assert "\u2028" not in response.text
+        assert json.loads(response.text.splitlines()[-2][6:])["result"]["content"][0]["text"] == "held \u2028"
+
+
+async def test_a_refused_call_leaves_the_wait_of_later_ones_as_it_is(gateway: Place) -> None:
+    async with gateway.http(**{"asyncfc-scope": "a" * 40}) as http:
+
+        async def echo(arguments: Any) -> httpx2.Response:
+            message, headers = http.modern("echo", arguments)
+            return await post(http, json.dumps(message), headers)
+
+        assert text_in(await echo({"text": "x"})) == "x"
+        for _ in range(50):
+            assert (await echo("no object")).status_code == 400
+        await anyio.sleep(1.5 * WORTH * FIRST_STEP_S)  # what the calls of one step may wait together
+        assert text_in(await echo({"text": "x"})) == "x"
+
+
+async def test_a_chunked_body_that_claims_a_length_is_bounded_as_well(gateway: Place) -> None:
+    async with gateway.http() as http:
+        message, headers = http.modern("echo", {"text": "through"})
+        head = {**BOTH, "host": "localhost", **headers, "content-length": "5", "transfer-encoding": "chunked"}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        async with await connected(http) as stream:
+            await stream.send(f"POST /mcp HTTP/1.1\r\n{lines}\r\n".encode())
+            with suppress(anyio.BrokenResourceError):  # refused before it had all been sent
+                for part in (b" " * (MOST_BODY_BYTES + 1), json.dumps(message).encode(), b""):
+                    await stream.send(b"%x\r\n" % len(part) + part + b"\r\n")
+            with anyio.fail_after(LIMIT_S):
+                assert (await stream.receive()).startswith(b"HTTP/1.1 413")
+
+
+async def test_an_answer_comes_although_a_ping_before_it_found_no_room(
+    gateway: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests on one connection: the answer to the first is large, and not read until the second has ended."""
+    monkeypatch.setattr(modern, "PING_S", 0.1)
+    async with gateway.http() as http, gateway.client() as other:
+
+        def written(tool: str, **arguments: Any) -> bytes:
+            message, headers = http.modern(tool, arguments)
+            body = json.dumps(message).encode()
+            head = {**BOTH, "host": "localhost", **headers, "content-length": str(len(body))}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+            return f"POST /mcp HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+        async with await connected(http) as stream:
+            await stream.send(written("large", size=9_000_000, _wait_s=LIMIT_S))
+            await stream.send(written("hold", key="a", _wait_s=LIMIT_S))
+            await call(other, "started", key="a", _wait_s=LIMIT_S)
+            await anyio.sleep(0.5)  # pings are due by now, and find no room
+            await call(other, "release", key="a")
+            await call(other, "echo", text="it has been answered")
+            end = b""
+            with anyio.fail_after(LIMIT_S):
+                while b"held a" not in end:
+                    end = (end + await stream.receive(2**20))[-3_000:]
+                    assert b"failed" not in end
+
+
+async def connected(http: RawHttp) -> SocketStream:
+    """A connection of our own, for what no client would send."""
+    return await anyio.connect_tcp("127.0.0.1", int(http.url.rpartition(":")[2].partition("/")[0]))

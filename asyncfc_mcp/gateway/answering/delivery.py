@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
@@ -84,21 +83,23 @@ class Delivery:
         self._scopes: dict[str, ScopeTimes] = {}
         self._crowded_at = MOST_SCOPES
         """How many scopes there have to be for them to be looked through."""
-        self._expected: deque[float] = deque()
-        """When each call was read that has not arrived yet."""
+        self._expected: dict[Hashable, float] = {}
+        """When each call was read that has not arrived yet, by its request; oldest first."""
         self.attached = 0
         """Futures whose end went with the answer to a later call."""
         runner.listen(self._on_move)
 
     # Requests come and go
 
-    def expect_call(self) -> None:
-        """A transport has read a tool call; it arrives when the event loop comes round to it."""
-        self._expected.append(time.monotonic())
+    def expect_call(self, request: Hashable) -> None:
+        """A transport has read a tool call; it arrives when the event loop comes round to it, if it is not refused."""
+        now = time.monotonic()
+        self._forget_refused(now)
+        self._expected.setdefault(request, now)
 
-    def take_expected_call(self) -> float:
-        """A tool call that may have been announced has arrived; when it was read."""
-        return self._expected.popleft() if self._expected else time.monotonic()
+    def take_expected_call(self, request: Hashable) -> float:
+        """A tool call has arrived, or will not; when it was read, which is now where nobody has announced it."""
+        return self._expected.pop(request, time.monotonic())
 
     def arrive(self, caller: Caller) -> None:
         """A request of the scope has come: what was attached to earlier answers has been read."""
@@ -212,10 +213,14 @@ class Delivery:
         return min(quiet_since + quiet_s, ends_at) - now - _TIMER_STEP_S
 
     def _is_expecting(self, now: float) -> bool:
-        """Whether a call has been read that is still on its way here; one that never comes was refused before us."""
-        while self._expected and self._expected[0] < now - LONGEST_HOLD_S:
-            self._expected.popleft()
+        """Whether a call has been read that is still on its way here."""
+        self._forget_refused(now)
         return bool(self._expected)
+
+    def _forget_refused(self, now: float) -> None:
+        """Expect no longer what was read long ago: it was refused before it came to us."""
+        while self._expected and self._expected[first := next(iter(self._expected))] < now - LONGEST_HOLD_S:
+            del self._expected[first]
 
     # Attachments
 
