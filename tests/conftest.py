@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, MutableMapping
 from typing import Any
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
+
+# A job in the background starts with signals ignored, and so would all that the tests start, which they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ async def test_a_process_whose_client_never_reads_a_flood_ends_with_it(tmp_path:
     async with started(tmp_path, {"old": pushy()}) as gateway:
         await ready(gateway)
         flood = {"method": "notifications/message", "params": {"level": "info", "data": "x" * 1000}, "count": 20_000}
-        await gateway.start_call("old_flood", flood)
+        await gateway.start_call("old_flood", {**flood, "_wait_s": 0})
         await gateway.logged("future_settled")
         gateway.close_stdin()
         assert await gateway.exit_code() == 0

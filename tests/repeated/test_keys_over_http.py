@@ -88,7 +88,7 @@ async def test_a_call_with_a_key_that_is_cancelled_on_purpose_ends() -> None:
             assert await until(watcher, "started", lambda said: said == "started a", key="a") == "started a"
             cancelled = {"requestId": message["id"], "reason": "enough"}
             await http.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled})
-            assert await until(watcher, "cancelled", lambda count: count == "1") == "1"
+            assert await until(watcher, "cancelled", lambda count: count == "1", _wait_s=LIMIT_S) == "1"
             tasks.cancel_scope.cancel()
 
 

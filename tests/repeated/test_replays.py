@@ -97,7 +97,7 @@ async def test_an_answer_that_could_not_be_delivered_waits_for_the_replay(gatewa
         async with _sent(http, message):
             pass
         await http.call("release", key="gate")
-        await until(watcher, "get", lambda value: value == "held gate", key="k")
+        await until(watcher, "get", lambda value: value == "held gate", key="k", _wait_s=LIMIT_S)
         async with _sent(http, message) as second:
             assert _text(await _answer(second)) == "held gate"
         assert await _appended(http) == "held gate"
@@ -127,7 +127,7 @@ async def test_the_same_request_of_another_session_is_another_one(gateway: Place
         async with _sent(http, message) as one, _sent(other, message) as another:
             await _at_work(one)
             await _at_work(another)
-        assert await until(watcher, "cancelled", lambda count: count == "2") == "2"
+        assert await until(watcher, "cancelled", lambda count: count == "2", _wait_s=LIMIT_S) == "2"
 
 
 async def test_a_replay_that_breaks_off_too_ends_neither_the_first_nor_a_third(gateway: Place) -> None:
@@ -160,7 +160,7 @@ async def test_a_request_that_was_cancelled_and_comes_again_is_a_new_one(gateway
         cancelled = {"requestId": message["id"], "reason": "enough"}
         async with _sent(http, message):
             await http.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled})
-            assert await until(watcher, "cancelled", lambda count: count == "1") == "1"
+            assert await until(watcher, "cancelled", lambda count: count == "1", _wait_s=LIMIT_S) == "1"
             await until(watcher, "release", lambda said: said == "released k", key="k")
             assert _text(answer_in(await http.post(message))) == "held k"
 
@@ -221,7 +221,7 @@ async def test_on_sse_a_request_that_is_posted_again_is_done_once() -> None:
         answers = [json.loads(await _data(lines)) for _ in range(2)]
         assert answers[0] == answers[1]
         assert _text(answers[0]) == "held gate"
-        assert await until(watcher, "get", lambda value: value == "held gate", key="k") == "held gate"
+        assert await until(watcher, "get", lambda value: value == "held gate", key="k", _wait_s=LIMIT_S) == "held gate"
 
 
 async def _data(lines: AsyncIterator[str]) -> str:

@@ -116,7 +116,7 @@ async def test_servers_are_up_or_down_and_their_restarts_are_counted() -> None:
         await value(client, "echo", text="hi")
         first = await page(where)
         await call(client, "die", _wait_s=10)
-        await until(client, "echo", lambda answer: answer == "hi", text="hi")
+        await until(client, "echo", lambda answer: answer == "hi", text="hi", _wait_s=10)
         second = await page(where)
     assert (first.value("asyncfc_server_up", server="toy"), second.value("asyncfc_server_up", server="toy")) == (1, 1)
     assert first.value("asyncfc_server_restarts_total", server="toy") == 0

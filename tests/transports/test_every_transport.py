@@ -87,7 +87,7 @@ async def test_a_call_whose_request_is_cancelled_is_cancelled(client: Client) ->
         tasks.start_soon(wait_in_vain)
         assert await value(client, "started", key="c") == "started c"
         tasks.cancel_scope.cancel()
-    assert await until(client, "cancelled", lambda seen: seen == "1") == "1"
+    assert await until(client, "cancelled", lambda seen: seen == "1", _wait_s=LIMIT_S) == "1"
 
 
 async def test_cancelling_a_wait_cancels_no_call(client: Client) -> None:

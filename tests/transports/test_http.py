@@ -135,7 +135,7 @@ async def _drop(http: RawHttp, era: Era, key: str) -> None:
 async def test_a_call_whose_connection_breaks_before_its_answer_is_cancelled(gateway: Place, era: Era) -> None:
     async with gateway.http() as http, gateway.client() as watcher:
         await _drop(http, era, "a")
-        assert await until(watcher, "cancelled", lambda seen: seen == "1") == "1"
+        assert await until(watcher, "cancelled", lambda seen: seen == "1", _wait_s=LIMIT_S) == "1"
 
 
 @every_era

@@ -118,7 +118,7 @@ async def test_a_client_that_goes_while_pings_reach_it_ends_its_call(
                 lines = stream.aiter_lines()
                 while await anext(lines) != ": ping":
                     pass
-            assert await until(watcher, "cancelled", lambda seen: seen == "1") == "1"
+            assert await until(watcher, "cancelled", lambda seen: seen == "1", _wait_s=LIMIT_S) == "1"
 
 
 async def test_progress_comes_before_the_answer_in_one_stream(gateway: Place) -> None:
