@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -87,38 +87,38 @@ async def test_errors_have_the_status_of_their_code(gateway: Place) -> None:
         assert missing.json()["id"] == message["id"]
 
 
+@asynccontextmanager
+async def held(http: RawHttp, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[AsyncIterator[str]]:
+    """The lines of the response to a call that waits for `a`, from the first ping on; they come often."""
+    monkeypatch.setattr(modern, "PING_S", 0.05)
+    message, headers = http.modern("hold", {"key": "a", "_wait_s": LIMIT_S})
+    with anyio.fail_after(LIMIT_S):
+        async with http.client.stream("POST", http.url, json=message, headers=headers) as stream:
+            assert stream.headers["content-type"] == "text/event-stream"
+            lines = stream.aiter_lines()
+            while await anext(lines) != ": ping":
+                pass
+            yield lines
+
+
 async def test_a_silent_response_says_that_it_is_alive_until_its_answer(
     gateway: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modern, "PING_S", 0.05)
-    async with gateway.http() as http, gateway.client() as other:
-        message, headers = http.modern("hold", {"key": "a", "_wait_s": LIMIT_S})
-        with anyio.fail_after(LIMIT_S):
-            async with http.client.stream("POST", http.url, json=message, headers=headers) as stream:
-                assert stream.headers["content-type"] == "text/event-stream"
-                lines = stream.aiter_lines()
-                pings = 0
-                while pings < 3:
-                    pings += await anext(lines) == ": ping"
-                await call(other, "release", key="a")
-                rest = [line async for line in lines]
-        answers = [json.loads(line.removeprefix("data: ")) for line in rest if line.startswith("data: ")]
-        assert [one["id"] for one in answers] == [message["id"]]
-        assert answers[0]["result"]["content"][0]["text"] == "held a"
+    async with gateway.http() as http, gateway.client() as other, held(http, monkeypatch) as lines:
+        while await anext(lines) != ": ping":
+            pass
+        await call(other, "release", key="a")
+        (answer,) = [json.loads(line[6:]) async for line in lines if line.startswith("data: ")]
+        assert answer["result"]["content"][0]["text"] == "held a"
 
 
 async def test_a_client_that_goes_while_pings_reach_it_ends_its_call(
     gateway: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modern, "PING_S", 0.05)
     async with gateway.http() as http, gateway.client() as watcher:
-        message, headers = http.modern("hold", {"key": "a", "_wait_s": LIMIT_S})
-        with anyio.fail_after(LIMIT_S):
-            async with http.client.stream("POST", http.url, json=message, headers=headers) as stream:
-                lines = stream.aiter_lines()
-                while await anext(lines) != ": ping":
-                    pass
-            assert await until(watcher, "cancelled", lambda seen: seen == "1", _wait_s=LIMIT_S) == "1"
+        async with held(http, monkeypatch):
+            pass
+        assert await until(watcher, "cancelled", lambda seen: seen == "1", _wait_s=LIMIT_S) == "1"
 
 
 async def test_progress_comes_before_the_answer_in_one_stream(gateway: Place) -> None:
