@@ -6,7 +6,7 @@ Whether such a change stands is read from the file that the command keeps: nobod
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,7 @@ def make_by_command(made: CommandChange, hands: Hands) -> None:
         GatewayError: the command refuses.
     """
     present = hands.claude.servers()
-    for name, entry in made.servers.items():
-        if name in present and not is_same(present[name], entry):
-            raise Refused(hands.claude.state, f"{name} is not what it was{RUN_ANEW}")
+    _check_servers(made, present, f"is not what it was{RUN_ANEW}", hands)
     is_missing = bool(made.entry) and made.name not in present
     servers = [name for name in made.servers if name in present]
     if not is_missing and not servers:
@@ -66,9 +64,7 @@ def make_by_command(made: CommandChange, hands: Hands) -> None:
 
 def show_what_to_run(made: CommandChange, hands: Hands) -> None:
     """Say by which commands the user exchanges the servers for the gateway."""
-    hands.say(f"{made.title}: there is no `claude` on the PATH; run these where there is one:")
-    for line in commands_to_move(made.name, made.entry or None, made.servers):
-        hands.say(f"  {line}")
+    _show(made, commands_to_move(made.name, made.entry or None, made.servers), hands)
 
 
 def put_back_by_command(made: CommandChange, hands: Hands) -> None:
@@ -107,17 +103,25 @@ def _left(made: CommandChange, present: Mapping[str, Any]) -> _Left | None:
 def _check_nothing_else(made: CommandChange, present: Mapping[str, Any], hands: Hands) -> None:
     if made.entry and made.name in present and not is_same(present[made.name], made.entry):
         raise Refused(hands.claude.state, f"{made.name} is not what init had put there")
+    _check_servers(made, present, "has come back with something else in it", hands)
+
+
+def _check_servers(made: CommandChange, present: Mapping[str, Any], fault: str, hands: Hands) -> None:
     for name, entry in made.servers.items():
         if name in present and not is_same(present[name], entry):
-            raise Refused(hands.claude.state, f"{name} has come back with something else in it")
+            raise Refused(hands.claude.state, f"{name} {fault}")
 
 
 def _show_what_puts_back(made: CommandChange, left: _Left, hands: Hands) -> None:
     files = {name: _kept_entry(name, entry, hands) for name, entry in left.servers.items()}
     for name, file in files.items():
         write_private(file, json.dumps(left.servers[name]).encode())
+    _show(made, commands_to_put_back(made.name if left.has_gateway else None, files), hands)
+
+
+def _show(made: CommandChange, commands: Iterable[str], hands: Hands) -> None:
     hands.say(f"{made.title}: there is no `claude` on the PATH; run these where there is one:")
-    for line in commands_to_put_back(made.name if left.has_gateway else None, files):
+    for line in commands:
         hands.say(f"  {line}")
 
 

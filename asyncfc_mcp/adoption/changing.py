@@ -199,17 +199,17 @@ def _least(made: FileChange) -> str:
 
 def _restore(made: FileChange, content: bytes, original: bytes | None, hands: Hands) -> None:
     if original is None:
-        _remove_made(made, content)
-        hands.say(f"{made.title}: {made.path} is removed, init had made it")
+        _remove_made(made, content, hands)
         return
     replace_document(made.path, original, expected=content)
     hands.say(f"{made.title}: {made.path} is what it was, byte for byte")
 
 
-def _remove_made(made: FileChange, content: bytes) -> None:
+def _remove_made(made: FileChange, content: bytes, hands: Hands) -> None:
     remove(made.path, expected=content)
     with suppress(OSError):  # a folder that holds anything else stays
         made.path.parent.rmdir()
+    hands.say(f"{made.title}: {made.path} is removed, init had made it")
 
 
 def _put_back_what_is_ours(made: FileChange, content: bytes, original: bytes | None, hands: Hands) -> None:
@@ -244,8 +244,7 @@ def _clear(made: FileChange, document: Document, hands: Hands) -> None:
         copy = back_up(document, hands.moment)
         hands.say(f"{made.title}: {made.path} as it was, with what was written into it since init, is kept: {copy}")
     if _is_used_up(made, after):
-        _remove_made(made, document.content)
-        hands.say(f"{made.title}: {made.path} is removed, init had made it")
+        _remove_made(made, document.content, hands)
         return
     replace_document(made.path, after, expected=document.content)
     hands.left[made.path] = digest(after)

@@ -49,9 +49,8 @@ class Reading:
         """
         if server not in self.servers:
             raise NoSuchServer(server, self.servers)
-        entries = tuple(entry for entry in self.config.servers if entry.key == server)
         return Reading(
-            self.config.model_copy(update={"servers": entries}),
+            _alone(self.config, server),
             tuple(key for key in self.missing if key == server),
             tuple(finding for finding in self.findings if finding.server == server),
         )
@@ -65,10 +64,14 @@ def narrowed(config: GatewayConfig, server: str | None) -> GatewayConfig:
     """
     if server is None:
         return config
-    chosen = tuple(entry for entry in config.servers if entry.key == server)
-    if not chosen:
-        raise NoSuchServer(server, [entry.key for entry in config.servers])
-    return config.model_copy(update={"servers": chosen})
+    known = [entry.key for entry in config.servers]
+    if server not in known:
+        raise NoSuchServer(server, known)
+    return _alone(config, server)
+
+
+def _alone(config: GatewayConfig, server: str) -> GatewayConfig:
+    return config.model_copy(update={"servers": tuple(entry for entry in config.servers if entry.key == server)})
 
 
 def read(path: Path, environ: Mapping[str, str]) -> Reading:

@@ -86,10 +86,11 @@ class ModernEnd:
             await self._sdk(scope, receive, send)
             return
         body = await request.body()
-        message, route = self._read(body, headers)
-        if message is None or route is None:
+        usual = self._read(body, headers)
+        if usual is None:
             await self._sdk(scope, _after(body, receive), send)
             return
+        message, route = usual
         if message.method == "tools/call":
             self._handlers.expect_call(request)
         response = _Response(send)
@@ -101,15 +102,16 @@ class ModernEnd:
             self._handlers.drop_call(request)
         await response.end(answer)
 
-    def _read(self, body: bytes, headers: Mapping[str, str]) -> tuple[JSONRPCRequest | None, InboundModernRoute | None]:
-        """The message and what its client says of itself, where nothing about it is unusual."""
+    def _read(self, body: bytes, headers: Mapping[str, str]) -> tuple[JSONRPCRequest, InboundModernRoute] | None:
+        """The message and what its client says of itself; None where anything about it is unusual."""
         try:
             message = JSONRPCRequest.model_validate_json(body, by_name=False)
         except ValidationError:
-            return None, None
+            return None
         route = classify_inbound_request({"method": message.method, "params": message.params}, headers=headers)
-        is_usual = message.method != _STREAM and not self._contradicts(message, headers)
-        return message, route if is_usual and isinstance(route, InboundModernRoute) else None
+        if not isinstance(route, InboundModernRoute) or message.method == _STREAM:
+            return None
+        return None if self._contradicts(message, headers) else (message, route)
 
     def _contradicts(self, message: JSONRPCRequest, headers: Mapping[str, str]) -> bool:
         """Whether a call's headers say something else than its arguments, where its tool wants both."""
