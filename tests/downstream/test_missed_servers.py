@@ -52,62 +52,57 @@ async def miss(server: ServerEntry, state: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(catalog, "LIST_TIMEOUT_S", FOR_EVER_S)
 
 
-async def test_a_missed_server_is_not_waited_for_beyond_the_patience_with_it(
-    tmp_path: Path, gate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def missed(tmp_path: Path, gate: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder in which a start has waited for `gated` in vain."""
     with anyio.fail_after(30):
         await miss(gated(gate), tmp_path, monkeypatch)
-        async with running([gated(gate), odd("slow_start")], state_folder=tmp_path) as pool:
+    return tmp_path
+
+
+async def test_a_missed_server_is_not_waited_for_beyond_the_patience_with_it(missed: Path, gate: Path) -> None:
+    with anyio.fail_after(30):
+        async with running([gated(gate), odd("slow_start")], state_folder=missed) as pool:
             assert (await all_tools(pool))[0] == "odd_echo"
             assert len(await all_tools(pool, 0.2)) == 4
             assert pool.connection("gated").listing is None
 
 
-async def test_a_missed_server_that_was_mended_is_listed_within_that_patience(
-    tmp_path: Path, gate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_missed_server_that_was_mended_is_listed_within_that_patience(missed: Path, gate: Path) -> None:
     with anyio.fail_after(30):
-        await miss(gated(gate), tmp_path, monkeypatch)
         gate.unlink()
-        async with running([gated(gate)], state_folder=tmp_path) as pool:
+        async with running([gated(gate)], state_folder=missed) as pool:
             assert await all_tools(pool) == []
             assert await all_tools(pool, FOR_EVER_S) == ["gated_say"]
 
 
-async def test_a_call_by_name_waits_for_a_missed_server_as_for_any(
-    tmp_path: Path, gate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_call_by_name_waits_for_a_missed_server_as_for_any(missed: Path, gate: Path) -> None:
     async def open_late() -> None:
         await anyio.sleep(catalog.MISSED_TIMEOUT_S + 0.1)
         gate.unlink()
 
     with anyio.fail_after(30):
-        await miss(gated(gate), tmp_path, monkeypatch)
-        async with running([gated(gate)], state_folder=tmp_path) as pool, anyio.create_task_group() as tasks:
+        async with running([gated(gate)], state_folder=missed) as pool, anyio.create_task_group() as tasks:
             tasks.start_soon(open_late)
             assert await pool.catalog.find_listed("gated_say") is not None
 
 
-async def test_another_entry_was_never_missed(tmp_path: Path, gate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_entry_was_never_missed(missed: Path, gate: Path) -> None:
     with anyio.fail_after(30):
-        await miss(gated(gate), tmp_path, monkeypatch)
         gate.unlink()
-        async with running([gated(gate, MENDED="1")], state_folder=tmp_path) as pool:
+        async with running([gated(gate, MENDED="1")], state_folder=missed) as pool:
             assert await all_tools(pool) == ["gated_say"]
 
 
-async def test_a_server_that_was_listed_once_is_missed_no_more(
-    tmp_path: Path, gate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_server_that_was_listed_once_is_missed_no_more(missed: Path, gate: Path) -> None:
     with anyio.fail_after(30):
-        await miss(gated(gate), tmp_path, monkeypatch)
         gate.unlink()
-        async with running([gated(gate)], state_folder=tmp_path) as pool:
+        async with running([gated(gate)], state_folder=missed) as pool:
             assert await all_tools(pool, FOR_EVER_S) == ["gated_say"]
-        (kept,) = (tmp_path / "lists").iterdir()
+        (kept,) = (missed / "lists").iterdir()
         assert kept.suffix == ".json"
         kept.unlink()
-        async with running([gated(gate)], state_folder=tmp_path) as pool:
+        async with running([gated(gate)], state_folder=missed) as pool:
             assert await all_tools(pool) == ["gated_say"]
 
 

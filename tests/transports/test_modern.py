@@ -16,7 +16,7 @@ from asyncfc_mcp.gateway.answering.pace import FIRST_STEP_S, WORTH
 from asyncfc_mcp.transports import modern
 from asyncfc_mcp.transports.body import MOST_BODY_BYTES
 from tests.harness import LIMIT_S
-from tests.transports.support import BOTH, Place, RawHttp, answer_in, call, place, until
+from tests.transports.support import BOTH, Json, Place, RawHttp, answer_in, call, place, until
 
 pytestmark = pytest.mark.anyio
 
@@ -88,8 +88,8 @@ async def test_errors_have_the_status_of_their_code(gateway: Place) -> None:
 
 
 @asynccontextmanager
-async def held(http: RawHttp, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[AsyncIterator[str]]:
-    """The lines of the response to a call that waits for `a`, from the first ping on; they come often."""
+async def held(http: RawHttp, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[tuple[int, AsyncIterator[str]]]:
+    """A call that waits for `a`: its id, and the lines of its response from the first ping on; they come often."""
     monkeypatch.setattr(modern, "PING_S", 0.05)
     message, headers = http.modern("hold", {"key": "a", "_wait_s": LIMIT_S})
     with anyio.fail_after(LIMIT_S):
@@ -98,17 +98,18 @@ async def held(http: RawHttp, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator
             lines = stream.aiter_lines()
             while await anext(lines) != ": ping":
                 pass
-            yield lines
+            yield message["id"], lines
 
 
 async def test_a_silent_response_says_that_it_is_alive_until_its_answer(
     gateway: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with gateway.http() as http, gateway.client() as other, held(http, monkeypatch) as lines:
+    async with gateway.http() as http, gateway.client() as other, held(http, monkeypatch) as (number, lines):
         while await anext(lines) != ": ping":
             pass
         await call(other, "release", key="a")
         (answer,) = [json.loads(line[6:]) async for line in lines if line.startswith("data: ")]
+        assert answer["id"] == number
         assert answer["result"]["content"][0]["text"] == "held a"
 
 
@@ -121,12 +122,18 @@ async def test_a_client_that_goes_while_pings_reach_it_ends_its_call(
         assert await until(watcher, "cancelled", lambda seen: seen == "1", _wait_s=LIMIT_S) == "1"
 
 
+async def steps(gateway: Place, http: RawHttp, key: str) -> tuple[Json, httpx2.Response]:
+    """A call that tells its progress, and the whole response to it."""
+    async with gateway.client() as other:
+        await call(other, "release", key=key)
+    message, headers = http.modern("steps", {"key": key, "_wait_s": LIMIT_S})
+    message["params"]["_meta"]["progressToken"] = "mine"
+    return message, await post(http, json.dumps(message), headers)
+
+
 async def test_progress_comes_before_the_answer_in_one_stream(gateway: Place) -> None:
-    async with gateway.http() as http, gateway.client() as other:
-        message, headers = http.modern("steps", {"key": "a", "_wait_s": LIMIT_S})
-        message["params"]["_meta"]["progressToken"] = "mine"
-        await call(other, "release", key="a")
-        response = await post(http, json.dumps(message), headers)
+    async with gateway.http() as http:
+        message, response = await steps(gateway, http, "a")
         said = [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: ")]
         assert [one["params"]["progress"] for one in said[:-1]] == [1, 2, 3]
         assert {one["params"]["progressToken"] for one in said[:-1]} == {"mine"}
@@ -134,11 +141,8 @@ async def test_progress_comes_before_the_answer_in_one_stream(gateway: Place) ->
 
 
 async def test_events_have_no_more_ends_of_lines_than_events_have(gateway: Place) -> None:
-    async with gateway.http() as http, gateway.client() as other:
-        message, headers = http.modern("steps", {"key": "\u2028", "_wait_s": LIMIT_S})
-        message["params"]["_meta"]["progressToken"] = "mine"
-        await call(other, "release", key="\u2028")
-        response = await post(http, json.dumps(message), headers)
+    async with gateway.http() as http:
+        _, response = await steps(gateway, http, "\u2028")
         assert response.headers["content-type"] == "text/event-stream"
         assert "\u2028" not in response.text
         assert json.loads(response.text.splitlines()[-2][6:])["result"]["content"][0]["text"] == "held \u2028"
