@@ -26,6 +26,7 @@ from mcp_types import (
     CONNECTION_CLOSED,
     ErrorData,
     JSONRPCError,
+    JSONRPCMessage,
     JSONRPCNotification,
     JSONRPCRequest,
     JSONRPCResponse,
@@ -34,6 +35,7 @@ from mcp_types import (
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
+from asyncfc_mcp.downstream.links.arrivals import Arrivals
 from asyncfc_mcp.downstream.links.link import ShortWay
 from asyncfc_mcp.downstream.progress import ProgressSaid, progress_said
 
@@ -77,6 +79,8 @@ class Answers:
         self._short_way = short_way
         self._waiters: dict[str, _Waiter] = {}
         self._is_over = False
+        if isinstance(read, Arrivals):
+            read.first_offered_to = self.take
         self.others: ReadStream[SessionMessage | Exception] = _Others(read, self)
         """All that comes but the answers to requests that were sent here."""
 
@@ -148,9 +152,8 @@ class Answers:
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return
 
-    def take(self, message: SessionMessage | Exception) -> bool:
+    def take(self, said: JSONRPCMessage) -> bool:
         """Whether it was the answer to a request that was sent here."""
-        said = None if isinstance(message, Exception) else message.message
         if not isinstance(said, JSONRPCResponse | JSONRPCError):
             return False
         waiter = self._waiters.get(str(said.id))
@@ -196,8 +199,9 @@ class _Others(ObjectReceiveStream[SessionMessage | Exception]):
 
     async def receive(self) -> SessionMessage | Exception:
         try:
-            while self._answers.take(message := await self._read.receive()):
-                pass
+            while not isinstance(message := await self._read.receive(), Exception):
+                if not self._answers.take(message.message):
+                    break
         except anyio.EndOfStream:
             self._answers.end()
             raise

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import anyio
@@ -228,8 +229,9 @@ def _claiming(params: Mapping[str, Any] | None, claims: Claims) -> Mapping[str, 
     return {**params, "_meta": said}
 
 
+@lru_cache(maxsize=100)
 def modern_capabilities(claims: Claims) -> dict[str, Any]:
-    """What a request claims on a modern connection.
+    """What a request claims on a modern connection; one object for all requests, so not to be changed.
 
     One capability is ours: a server's tasks are driven to their end here, whoever the client is.
     """

@@ -32,6 +32,7 @@ from asyncfc_mcp.server.log_levels import LogLevels
 from asyncfc_mcp.server.passing import Passing
 from asyncfc_mcp.server.roots import Roots
 from asyncfc_mcp.server.sessions import Sessions
+from asyncfc_mcp.server.spans import Spans
 from asyncfc_mcp.server.tasks.extension import Tasks
 from asyncfc_mcp.server.tool_list import ToolList
 
@@ -56,6 +57,7 @@ class Handlers:
         self._has_met_client = False
         self.server: Server[Any] = Server(NAME, version=__version__, title="AsyncFC gateway")
         crowd = Crowd()
+        self.server.middleware[:] = [Spans(sdks_own) for sdks_own in self.server.middleware]
         self.server.middleware.append(crowd.bounded)
         self.server.middleware.append(self._meet)
         self.server.middleware.append(RequestStateBoundary(_sealing(settings, doorway), default_audience=NAME))

@@ -12,33 +12,35 @@ from typing import Any
 from mcp.server.connection import Connection, NotifyOnlyOutbound
 from mcp.server.lowlevel.server import Server
 from mcp.server.models import InitializationOptions
-from mcp.server.runner import ServerRunner, aclose_shielded, modern_error_data, serve_one
+from mcp.server.runner import ServerRunner, aclose_shielded, modern_error_data
 from mcp.shared.dispatcher import DispatchContext
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
-from mcp.shared.message import MessageMetadata
 from mcp.shared.transport_context import TransportContext
 from mcp_types import INVALID_REQUEST, PROTOCOL_VERSION_META_KEY, UNSUPPORTED_PROTOCOL_VERSION
 from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from asyncfc_mcp.transports.envelopes import Envelopes
 from asyncfc_mcp.transports.incoming import Incoming
+from asyncfc_mcp.transports.pipe_calls import PipeCalls
+
+_BOTH_WAYS = TransportContext(kind="stdio", can_send_request=True)
+_ONE_WAY = TransportContext(kind="stdio", can_send_request=False)
+"""Servers send no requests on a modern connection."""
 
 Params = Mapping[str, Any] | None
 
 
 async def serve_client(server: Server[Any], incoming: Incoming, outgoing: Any, options: InitializationOptions) -> None:
     """Serve a client until it ends. `outgoing` takes its messages, as the SDK wants such streams."""
-    try:
-        async with server.lifespan(server) as state:
-            first = await incoming.first_request()
-            if first is not None and first.method != "initialize" and _has_envelope(first.params):
-                await _serve_modern(server, incoming, outgoing, state)
-            else:
-                await _serve_legacy(server, incoming, outgoing, state, options)
-    finally:
-        await outgoing.aclose()
+    async with server.lifespan(server) as state:
+        first = await incoming.first_request()
+        if first is not None and first.method != "initialize" and _has_envelope(first.params):
+            await _serve_modern(server, incoming, outgoing, state)
+        else:
+            await _serve_legacy(server, incoming, outgoing, state, options)
 
 
 async def _serve_legacy(
@@ -54,15 +56,18 @@ async def _serve_legacy(
             raise MCPError(INVALID_REQUEST, "This connection began with a handshake; a request cannot leave it.")
         return await runner.on_request(context, method, params)
 
+    calls = PipeCalls(dispatcher, outgoing, on_request, _BOTH_WAYS, lambda: connection.initialize_accepted)
     try:
-        await dispatcher.run(on_request, runner.on_notify)
+        async with calls.served(incoming):
+            await dispatcher.run(on_request, runner.on_notify, calls.hear)
     finally:
         await aclose_shielded(connection)
 
 
 async def _serve_modern(server: Server[Any], incoming: Incoming, outgoing: Any, state: Any) -> None:
-    dispatcher = JSONRPCDispatcher[TransportContext](incoming, outgoing, transport_builder=_one_way)
+    dispatcher = JSONRPCDispatcher[TransportContext](incoming, outgoing, transport_builder=lambda _: _ONE_WAY)
     outbound = NotifyOnlyOutbound(dispatcher)
+    envelopes = Envelopes(server, state, outbound)
 
     async def on_request(context: DispatchContext[TransportContext], method: str, params: Params) -> dict[str, Any]:
         if method == "initialize":
@@ -70,11 +75,8 @@ async def _serve_modern(server: Server[Any], incoming: Incoming, outgoing: Any, 
         route = classify_inbound_request({"method": method, "params": params})
         if isinstance(route, InboundLadderRejection):
             raise MCPError(route.code, route.message, route.data)
-        connection = Connection.from_envelope(
-            route.protocol_version, route.client_info, route.client_capabilities, outbound=outbound
-        )
         try:
-            return await serve_one(server, context, method, params, connection=connection, lifespan_state=state)
+            return await envelopes.runner(route).on_request(context, method, params)
         except (MCPError, ValidationError):
             raise
         except Exception as error:  # the dispatcher would write its text to the client
@@ -87,12 +89,9 @@ async def _serve_modern(server: Server[Any], incoming: Incoming, outgoing: Any, 
         finally:
             await aclose_shielded(connection)
 
-    await dispatcher.run(on_request, on_notify)
-
-
-def _one_way(_: MessageMetadata) -> TransportContext:
-    """Servers send no requests on a modern connection."""
-    return TransportContext(kind="stdio", can_send_request=False)
+    calls = PipeCalls(dispatcher, outgoing, on_request, _ONE_WAY)
+    async with calls.served(incoming):
+        await dispatcher.run(on_request, on_notify, calls.hear)
 
 
 def _has_envelope(params: Params) -> bool:

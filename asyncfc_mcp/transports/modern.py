@@ -16,8 +16,7 @@ from typing import Any, cast
 import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
-from mcp.server.connection import Connection
-from mcp.server.runner import modern_error_data, serve_one
+from mcp.server.runner import modern_error_data
 from mcp.server.streamable_http import check_accept_headers
 from mcp.shared.dispatcher import CallOptions
 from mcp.shared.exceptions import NoBackChannelError
@@ -37,6 +36,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asyncfc_mcp.server.handlers import Handlers
+from asyncfc_mcp.transports.envelopes import Envelopes
 
 PING_S = 15.0
 """After so long without a word the response says that it is alive, so that nothing on the way takes it for dead."""
@@ -66,12 +66,13 @@ class ModernEnd:
         self._handlers = handlers
         self._server = handlers.server
         self._sdk = sdk
-        self._state: Any
+        self._envelopes: Envelopes
         self._tasks: TaskGroup
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Own what looks after clients, until cancelled."""
-        async with self._server.lifespan(self._server) as self._state, anyio.create_task_group() as self._tasks:
+        async with self._server.lifespan(self._server) as state, anyio.create_task_group() as self._tasks:
+            self._envelopes = Envelopes(self._server, state)
             task_status.started()
             await anyio.sleep_forever()
 
@@ -128,7 +129,6 @@ class ModernEnd:
     async def _answer(
         self, message: JSONRPCRequest, route: InboundModernRoute, request: Request, response: _Response
     ) -> dict[str, Any]:
-        connection = Connection.from_envelope(route.protocol_version, route.client_info, route.client_capabilities)
         context = _OneRequest(
             TransportContext(kind="streamable-http", can_send_request=False, headers=request.headers),
             message.id,
@@ -138,9 +138,8 @@ class ModernEnd:
         )
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message.id}
         try:
-            answer["result"] = await serve_one(
-                self._server, context, message.method, message.params, connection=connection, lifespan_state=self._state
-            )
+            runner = self._envelopes.runner(route)
+            answer["result"] = await runner.on_request(context, message.method, message.params)
         except Exception as error:  # noqa: BLE001  the SDK says what of it a client may see
             answer["error"] = modern_error_data(error).model_dump(by_alias=True, mode="json", exclude_none=True)
         return answer

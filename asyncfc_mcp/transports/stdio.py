@@ -146,7 +146,7 @@ async def client_streams(
     finally:
         incoming.end()
         inbox.close()
-        await outgoing.aclose()
+        outgoing.close()
         with anyio.move_on_after(_FLUSH_S, shield=True):
             await anyio.to_thread.run_sync(outbox.close, _FLUSH_S, abandon_on_cancel=True)
 
@@ -169,6 +169,9 @@ class _ToClient(ObjectSendStream[SessionMessage]):
             self._outbox.put(line)
 
     async def aclose(self) -> None:
+        """One of those who write here has ended."""
+
+    def close(self) -> None:
         """Take nothing more."""
         self._is_closed = True
 

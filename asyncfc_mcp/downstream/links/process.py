@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -64,7 +65,7 @@ class WorkingFolderMissing(GatewayError):
 
 
 class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
-    """Streams with flow control, and an event for the exit itself.
+    """Streams with flow control, but for stdout, and an event for the exit itself.
 
     `Process.wait` would wait for the pipes too, which a grandchild may hold open.
     """
@@ -75,14 +76,35 @@ class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
         self.deaf = anyio.Event()
         self.has_missed = False
         self._group = 0
+        self._on_stdout: Callable[[bytes], None] | None = None
+        self._came_early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._group = cast("asyncio.SubprocessTransport", transport).get_pid()
         _GUARDIAN.watch(self._group)
 
+    def listen(self, on_stdout: Callable[[bytes], None]) -> None:
+        self._on_stdout = on_stdout
+        for chunk in self._came_early:
+            on_stdout(chunk)
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        if fd != 1:
+            super().pipe_data_received(fd, data)
+        elif isinstance(data, bytes):  # asyncio gives nothing else
+            self._take_stdout(data)
+
+    def _take_stdout(self, data: bytes) -> None:
+        if self._on_stdout is None:
+            self._came_early.append(data)
+        else:
+            self._on_stdout(data)
+
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         super().pipe_connection_lost(fd, exc)
+        if fd == 1:
+            self._take_stdout(b"")
         if fd == 0:
             # not `wait_closed`: asyncio shares its one future, and whoever is cancelled there cancels it for all
             self.has_missed = exc is not None
@@ -99,11 +121,16 @@ class ChildProcess:
     """A running child with its three pipes; leads a process group of its own."""
 
     def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
-        if protocol.stdin is None or protocol.stdout is None or protocol.stderr is None:
+        stdout = cast("asyncio.ReadTransport | None", transport.get_pipe_transport(1))
+        if protocol.stdin is None or stdout is None or protocol.stderr is None:
             raise RuntimeError("a child is always started with three pipes")
         self.stdin = protocol.stdin
-        self.stdout = protocol.stdout
         self.stderr = protocol.stderr
+        self.listen = protocol.listen
+        """Has a callable told what comes on its stdout, as it comes; nothing at all says that it has ended."""
+        self.pause = stdout.pause_reading
+        """Read nothing more of its stdout for now."""
+        self.resume = stdout.resume_reading
         self.pid = transport.get_pid()
         self.own_exit_code: int | None = None
         """How it ended when it did so by itself; None while it runs or when we ended it."""

@@ -6,18 +6,18 @@ Both directions are streams as the SDK's dispatcher wants them, without a task o
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
 import structlog
-from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.abc import ObjectSendStream
 from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, RequestId, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from asyncfc_mcp.config.models import StdioEntry
+from asyncfc_mcp.downstream.links.arrivals import Arrivals
 from asyncfc_mcp.downstream.links.faults import most_read_bytes, too_large
 from asyncfc_mcp.downstream.links.framing import Line, LineSplitter, printable, response_id
 from asyncfc_mcp.downstream.links.link import Hearing, Link
@@ -53,7 +53,7 @@ async def stdio_link(server: str, entry: StdioEntry, max_result_bytes: int) -> A
             yield Link(read, write, trouble=lambda: _how_it_ended(child), hearing=hearing)
         finally:
             # one that is still writing must be able to come to its end of file
-            tasks.start_soon(read.drain)
+            read.drop()
             await child.end()
             tasks.cancel_scope.cancel()
             tell(server, Aside.ENDED, [_exit_of(child) or "the gateway ended its process"])
@@ -73,8 +73,11 @@ def _exit_of(child: ChildProcess) -> str | None:
     return f"its process exited with code {child.own_exit_code}"
 
 
-class _FromChild(ObjectReceiveStream[SessionMessage | Exception]):
-    """Turns a child's stdout into messages, and what is none into log lines or error answers."""
+class _FromChild(Arrivals):
+    """Turns a child's stdout into messages, and what is none into log lines or error answers.
+
+    While a message waits, nothing more is read.
+    """
 
     def __init__(
         self,
@@ -86,19 +89,32 @@ class _FromChild(ObjectReceiveStream[SessionMessage | Exception]):
         max_result_bytes: int,
         secrets: Secrets,
     ) -> None:
+        super().__init__()
         self._server = server
-        self._stdout = child.stdout
+        self._child = child
         self._hearing = hearing
         self._open_requests = open_requests
         self._max_result_bytes = max_result_bytes
         self._secrets = secrets
         self._splitter = LineSplitter(most_read_bytes(max_result_bytes))
-        self._messages: deque[SessionMessage | Exception] = deque()
-        self._is_over = False
-        self._waiting = anyio.CancelScope()
+        self._is_dropped = False
         self._ignored = 0
+        child.listen(self._take)
 
-    async def receive(self) -> SessionMessage | Exception:
+    def _take(self, chunk: bytes) -> None:
+        if self._is_dropped:
+            return
+        if chunk:
+            self._hearing.note()
+        for line in self._splitter.feed(chunk) if chunk else self._splitter.rest():
+            if (message := self._message(line)) is not None:
+                self.put(message)
+        if not chunk:
+            self.end()
+        elif self._messages:
+            self._child.pause()
+
+    async def receive(self) -> SessionMessage:
         """The next message.
 
         Raises:
@@ -107,40 +123,18 @@ class _FromChild(ObjectReceiveStream[SessionMessage | Exception]):
         if self._messages:
             # what came with it is dealt with first: an answer must not overtake the words before it
             await asyncio.sleep(0)
-        while not self._messages:
-            if self._is_over:
-                raise anyio.EndOfStream
-            with anyio.CancelScope() as self._waiting:
-                await self._read()
-        return self._messages.popleft()
-
-    async def _read(self) -> None:
-        chunk = await self._stdout.read(_READ_BYTES)
-        if chunk:
-            self._hearing.note()
-            lines = self._splitter.feed(chunk)
-        else:
-            lines = self._splitter.rest()
-            self._is_over = True
-        self._messages += [message for line in lines if (message := self._message(line)) is not None]
-
-    def put(self, message: SessionMessage) -> None:
-        """Have it received as if it had come from the child."""
-        self._messages.append(message)
-        self._waiting.cancel()
+        message = await super().receive()
+        if not self._messages:
+            self._child.resume()
+        return message
 
     async def aclose(self) -> None:
-        """Nothing more is wanted; what still comes is for `drain`."""
+        """Nothing more is wanted; what still comes is for `drop`."""
 
-    def close(self) -> None:
-        """Give up what has not come by now."""
-        self._is_over = True
-        self._waiting.cancel()
-
-    async def drain(self) -> None:
+    def drop(self) -> None:
         """Read on until the end, and drop it."""
-        while await self._stdout.read(_READ_BYTES):
-            pass
+        self._is_dropped = True
+        self._child.resume()
 
     def _message(self, line: Line) -> SessionMessage | None:
         if line.is_cut:
@@ -211,14 +205,14 @@ async def _close_after_deafness(child: ChildProcess, read: _FromChild, write: _T
     if not await child.deaf():
         await write.missed.wait()
     await anyio.sleep(_LAST_ANSWERS_S)
-    read.close()
+    read.end()
 
 
 async def _close_after_exit(child: ChildProcess, read: _FromChild) -> None:
     # What the child started may hold its stdout open, so that no end of file ever comes.
     await child.exited()
     await anyio.sleep(_LAST_ANSWERS_S)
-    read.close()
+    read.end()
 
 
 async def _take_stderr(server: str, child: ChildProcess, secrets: Secrets) -> None:
