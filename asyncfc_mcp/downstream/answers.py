@@ -33,6 +33,7 @@ from mcp_types import (
     RequestId,
 )
 from opentelemetry import propagate, trace
+from opentelemetry.context import get_current
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from asyncfc_mcp.downstream.links.arrivals import Arrivals
@@ -218,7 +219,8 @@ def _message(
     meta: dict[str, Any] = dict(said.get("_meta") or {})
     if options.get("on_progress") is not None:
         meta["progressToken"] = request_id
-    propagate.inject(meta)
+    if get_current():  # of nothing, nothing goes on
+        propagate.inject(meta)
     if meta:
         said["_meta"] = meta
     request = JSONRPCRequest(jsonrpc="2.0", id=request_id, method=method, **({"params": said} if said else {}))

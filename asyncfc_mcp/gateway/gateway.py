@@ -41,7 +41,7 @@ from asyncfc_mcp.gateway.keeping.values import Values
 from asyncfc_mcp.gateway.questions.asking import Question, Questions, Waiter
 from asyncfc_mcp.gateway.questions.attribution import Attribution
 from asyncfc_mcp.gateway.reconfiguring import Reconfiguring, fingerprints, reconfigured
-from asyncfc_mcp.gateway.reporting import log_settled
+from asyncfc_mcp.gateway.reporting import SettledLog
 from asyncfc_mcp.gateway.requester import Requester
 from asyncfc_mcp.gateway.restart.recalling import Recalling
 from asyncfc_mcp.gateway.restart.recovery import Recovery
@@ -109,7 +109,7 @@ class Gateway:
         self.flows = Flows(settings.flows, audit if settings.audit else None)
         """Which values may go from which server to which other."""
         self._runner = Runner(scheduler, self._table, pool, preparation, keeper, values=self.values, flows=self.flows)
-        self._runner.listen(log_settled)
+        self._runner.listen(SettledLog().on_move)
         self._runner.listen(self.values.on_move)
         self.timeline = Timekeeping(self._runner, self._table, pool).timeline
         """The last calls, for people to look at."""

@@ -61,6 +61,8 @@ def is_tracing() -> bool:
 def carried() -> CallTrace:
     """For the call of the request that is being handled, where nobody traces: what came with it goes on with it."""
     context = get_current()
+    if not context:
+        return UNTRACED
     # the SDK makes a context for each request, which most often holds a span that is nobody's
     has_come_with_one = trace.get_current_span(context).get_span_context().is_valid or baggage.get_all(context)
     return CallTrace(context) if has_come_with_one else UNTRACED

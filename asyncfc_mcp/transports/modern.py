@@ -29,13 +29,14 @@ from mcp.shared.inbound import (
 from mcp.shared.jsonrpc_dispatcher import progress_token_from_params
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
-from mcp_types import JSONRPCRequest, ProgressToken
+from mcp_types import JSONRPCRequest
 from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asyncfc_mcp.server.handlers import Handlers
+from asyncfc_mcp.transports.contexts import RequestContext
 from asyncfc_mcp.transports.envelopes import Envelopes
 
 PING_S = 15.0
@@ -132,8 +133,8 @@ class ModernEnd:
         context = _OneRequest(
             TransportContext(kind="streamable-http", can_send_request=False, headers=request.headers),
             message.id,
-            ServerMessageMetadata(request_context=request),
             progress_token_from_params(message.params),
+            ServerMessageMetadata(request_context=request),
             response,
         )
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message.id}
@@ -228,21 +229,13 @@ class _Response:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
 
-@dataclass(slots=True)
-class _OneRequest:
-    """What the SDK is told of a request (`DispatchContext`)."""
+@dataclass(slots=True, eq=False)
+class _OneRequest(RequestContext):
+    """One request, whose client cancels it by going away."""
 
-    transport: TransportContext
-    request_id: str | int
     message_metadata: ServerMessageMetadata
-    progress_token: ProgressToken | None
     response: _Response
     can_send_request: bool = False
-
-    @property
-    def cancel_requested(self) -> anyio.Event:
-        """Never set: such a client cancels by going away."""
-        return anyio.Event()
 
     async def send_raw_request(
         self,
@@ -262,15 +255,6 @@ class _OneRequest:
         """Tell the client something before its answer."""
         said = {"params": params} if params is not None else {}
         await self.response.event({"jsonrpc": "2.0", "method": method, **said})
-
-    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Tell the client how far its request is, if it asked for that."""
-        if self.progress_token is None:
-            return
-        more = {key: value for key, value in (("total", total), ("message", message)) if value is not None}
-        await self.notify(
-            "notifications/progress", {"progressToken": self.progress_token, "progress": progress, **more}
-        )
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from anyio.abc import ObjectSendStream, TaskGroup
+from anyio.abc import ObjectSendStream
 from mcp.server.runner import modern_error_data
 from mcp.shared.dispatcher import CallOptions, OnRequest, coerce_request_id
 from mcp.shared.exceptions import NoBackChannelError
@@ -30,10 +30,11 @@ from mcp_types import (
     JSONRPCMessage,
     JSONRPCRequest,
     JSONRPCResponse,
-    ProgressToken,
     RequestId,
 )
 
+from asyncfc_mcp.gateway.task_group import TaskGroup
+from asyncfc_mcp.transports.contexts import RequestContext
 from asyncfc_mcp.transports.incoming import Incoming
 
 _LAST_ANSWER_S = 1.0
@@ -71,13 +72,12 @@ class PipeCalls:
     @asynccontextmanager
     async def served(self, incoming: Incoming) -> AsyncGenerator[None]:
         """While calls are taken from there; those that have no answer at the end are told so."""
-        async with anyio.create_task_group() as self._tasks:
+        async with TaskGroup() as self._tasks:
             incoming.first_offered_to = self._take
             try:
                 yield
             finally:
                 incoming.first_offered_to = lambda _: False
-                self._tasks.cancel_scope.cancel()
 
     def _take(self, message: JSONRPCMessage) -> bool:
         """Whether it is a call, which has begun with that."""
@@ -85,27 +85,27 @@ class PipeCalls:
             return False
         call = _Call(self._transport, message.id, progress_token_from_params(message.params), self._dispatcher)
         self._in_flight[coerce_request_id(message.id)] = call
-        self._tasks.start_soon(self._serve, message, call)
+        call.scope = self._tasks.start(self._serve, message, call)
         return True
 
     def hear(self, method: str, params: Mapping[str, Any] | None) -> bool:
         """End the call that a notification cancels, without an answer. False: the notification is for others, too."""
         meant = cancelled_request_id_from_params(params) if method == "notifications/cancelled" else None
         call = self._in_flight.get(coerce_request_id(meant)) if meant is not None else None
-        if call is not None:
-            call.cancel_requested.set()
+        if call is not None and call.scope is not None:
+            call.is_cancelled = True
             call.scope.cancel()
         return False
 
     async def _serve(self, request: JSONRPCRequest, call: _Call) -> None:
-        with call.scope:
-            try:
-                answer = await self._answer(request, call)
-            except anyio.get_cancelled_exc_class():
-                if not call.cancel_requested.is_set():
-                    with anyio.move_on_after(_LAST_ANSWER_S, shield=True):
-                        await self._send(JSONRPCError(jsonrpc="2.0", id=request.id, error=_CLOSED))
-                raise
+        try:
+            answer = await self._answer(request, call)
+        except anyio.get_cancelled_exc_class():
+            if not call.is_cancelled:
+                with anyio.move_on_after(_LAST_ANSWER_S, shield=True):
+                    await self._send(JSONRPCError(jsonrpc="2.0", id=request.id, error=_CLOSED))
+            raise
+        if not call.is_cancelled:
             await self._send(answer)
 
     async def _answer(self, request: JSONRPCRequest, call: _Call) -> JSONRPCResponse | JSONRPCError:
@@ -128,17 +128,15 @@ class PipeCalls:
 
 
 @dataclass(slots=True, eq=False)
-class _Call:
-    """What the SDK is told of a call (`DispatchContext`), and what ends it."""
+class _Call(RequestContext):
+    """One call, and what ends it."""
 
-    transport: TransportContext
-    request_id: RequestId
-    progress_token: ProgressToken | None
     dispatcher: JSONRPCDispatcher[TransportContext]
     message_metadata: None = None
     is_over: bool = False
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
+    is_cancelled: bool = False
+    scope: anyio.CancelScope | None = None
+    """Around its handler."""
 
     @property
     def can_send_request(self) -> bool:
@@ -157,12 +155,3 @@ class _Call:
         """Tell the client something before its answer."""
         if not self.is_over:
             await self.dispatcher.notify(method, params, opts)
-
-    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Tell the client how far its call is, if it asked for that."""
-        if self.progress_token is None:
-            return
-        more = {key: value for key, value in (("total", total), ("message", message)) if value is not None}
-        await self.notify(
-            "notifications/progress", {"progressToken": self.progress_token, "progress": progress, **more}
-        )

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from asyncfc_mcp.core.size import in_megabytes
 from asyncfc_mcp.downstream.links.framing import Line
+from asyncfc_mcp.downstream.links.messages import read_message
 from asyncfc_mcp.gateway.caller import Caller
 from asyncfc_mcp.server.doorway import Context, claims_of, is_modern, limits_for, named_scope, said_of_itself
 from asyncfc_mcp.server.handlers import Handlers
@@ -195,7 +196,7 @@ def _parsed(line: Line, outbox: Outbox) -> SessionMessage | None:
     if not line.head.strip():
         return None
     try:
-        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line.head, by_name=False))
+        return SessionMessage(read_message(line.head))
     except ValidationError as error:
         return _refused(line, str(error.errors(include_url=False, include_input=False)[0]["msg"]), outbox)
 

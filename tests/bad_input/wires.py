@@ -22,6 +22,7 @@ from anyio.abc import TaskGroup
 
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
+from asyncfc_mcp.transports.eras import serve_client
 from asyncfc_mcp.transports.stdio import client_streams
 from tests.bounds import bound_s
 from tests.harness import LIMIT_S
@@ -263,7 +264,7 @@ class Place:
 
         async def serve() -> None:
             async with client_streams(source, cast("Any", sink), handlers.expect_call) as (incoming, outgoing):
-                await handlers.server.run(incoming, outgoing, handlers.options)
+                await serve_client(handlers.server, incoming, outgoing, handlers.options)
             sink.close()
 
         async def hear() -> None:

@@ -204,6 +204,14 @@ async def test_a_request_that_breaks_off_in_its_body_harms_nobody(gateway: Place
         assert await http.text("echo", text="hi") == "hi"
 
 
+async def test_clients_that_would_rather_speak_http_2_are_answered() -> None:
+    # Java's client asks for it with every request; a parser that stops there loses the body
+    wishes = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAEAAEAAAAIAAAABAAMAAABk"}
+    async with place("http") as gateway, gateway.http(**wishes) as http:
+        await http.initialize()
+        assert await http.text("echo", text="hi", _wait_s=LIMIT_S) == "hi"
+
+
 # What is not MCP
 
 

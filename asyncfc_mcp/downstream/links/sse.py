@@ -17,7 +17,7 @@ import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import ReadStream, WriteStream  # TransportStreams has no public home
 from mcp.shared.message import SessionMessage
-from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
+from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest
 from pydantic import ValidationError
 
 from asyncfc_mcp.downstream.links.events import EventReader
@@ -30,6 +30,7 @@ from asyncfc_mcp.downstream.links.faults import (
     too_large,
 )
 from asyncfc_mcp.downstream.links.framing import Line
+from asyncfc_mcp.downstream.links.messages import read_message
 from asyncfc_mcp.downstream.links.open_requests import OpenRequests
 from asyncfc_mcp.errors import GatewayError
 
@@ -117,7 +118,7 @@ class _Reader:
         if not data.head:
             return None
         try:
-            message = jsonrpc_message_adapter.validate_json(data.head, by_name=False)
+            message = read_message(data.head)
         except ValidationError as error:
             return error
         self._open_requests.note_received(message)

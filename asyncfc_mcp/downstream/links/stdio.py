@@ -13,7 +13,7 @@ import anyio
 import structlog
 from anyio.abc import ObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, RequestId, jsonrpc_message_adapter
+from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, RequestId
 from pydantic import ValidationError
 
 from asyncfc_mcp.config.models import StdioEntry
@@ -21,6 +21,7 @@ from asyncfc_mcp.downstream.links.arrivals import Arrivals
 from asyncfc_mcp.downstream.links.faults import most_read_bytes, too_large
 from asyncfc_mcp.downstream.links.framing import Line, LineSplitter, printable, response_id
 from asyncfc_mcp.downstream.links.link import Hearing, Link
+from asyncfc_mcp.downstream.links.messages import read_message
 from asyncfc_mcp.downstream.links.open_requests import OpenRequests
 from asyncfc_mcp.downstream.links.overhearing import Aside, tell
 from asyncfc_mcp.downstream.links.process import ChildProcess, spawn
@@ -142,7 +143,7 @@ class _FromChild(Arrivals):
         if not line.head.strip():
             return None
         try:
-            message = jsonrpc_message_adapter.validate_json(line.head, by_name=False)
+            message = read_message(line.head)
         except ValidationError as error:
             words = f"the answer cannot be read: {_first_fault(error)}; the call may have taken effect"
             return self._error_answer(line, ErrorData(code=PARSE_ERROR, message=words))

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskStatus
 
 from asyncfc_mcp.core.commands import CancelDownstream, Command, Dispatch
 from asyncfc_mcp.core.events import Ended, Event, Finished, Recalled, Submitted, Told
@@ -43,6 +43,7 @@ from asyncfc_mcp.gateway.running.attempts import call_repeatedly
 from asyncfc_mcp.gateway.running.late import LateAnswers
 from asyncfc_mcp.gateway.running.tracing import trace_of
 from asyncfc_mcp.gateway.table import FutureTable
+from asyncfc_mcp.gateway.task_group import TaskGroup
 from asyncfc_mcp.store.base import StoreFault
 
 _LONGEST_MESSAGE = 2_000
@@ -134,8 +135,7 @@ class Runner:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Own the tasks of all calls until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
+        async with TaskGroup() as self._tasks:
             task_status.started()
             await anyio.sleep_forever()
 
@@ -170,7 +170,7 @@ class Runner:
         match command:
             case Dispatch():
                 if self._tasks is not None:
-                    self._tasks.start_soon(self._run_call, future)
+                    self._tasks.start(self._run_call, future)
             case CancelDownstream():
                 loop = asyncio.get_running_loop()
                 grace = loop.call_later(future.policy.cancel_grace_s, self._give_up, future)
@@ -198,7 +198,7 @@ class Runner:
             future.request = NOTHING_ASKED
             future.settled.set()
             if self._tasks is not None and future.is_known:
-                self._tasks.start_soon(self._keep, future)
+                self._tasks.start(self._keep, future)
             else:
                 future.is_safe.set()
 

@@ -1,0 +1,70 @@
+"""A task group for what begins with each call: anyio's takes as long to begin a task as the scheduler does for a call.
+
+Most of that are the handle and the event that anyio makes for each task, which nobody here asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVarTuple, Unpack
+
+import anyio
+
+_Args = TypeVarTuple("_Args")
+
+
+class TaskGroup:
+    """Owns tasks. Leaving it cancels them as anyio does, so what is shielded comes to its end."""
+
+    def __init__(self) -> None:
+        self._tasks = asyncio.TaskGroup()
+        self._scopes: set[anyio.CancelScope] = set()
+        self._is_ending = False
+        self._has_ended = False
+
+    def start(
+        self, work: Callable[[Unpack[_Args]], Coroutine[Any, Any, None]], *args: *_Args
+    ) -> anyio.CancelScope:
+        """Begin a task; what cancels it.
+
+        Raises:
+            RuntimeError: the group has ended.
+        """
+        if self._has_ended:
+            raise RuntimeError("the task group has ended")
+        scope = anyio.CancelScope()
+        if self._is_ending:
+            scope.cancel()
+        self._scopes.add(scope)
+        self._tasks.create_task(self._run(scope, work, *args))
+        return scope
+
+    async def _run(
+        self,
+        scope: anyio.CancelScope,
+        work: Callable[[Unpack[_Args]], Coroutine[Any, Any, None]],
+        *args: *_Args,
+    ) -> None:
+        try:
+            with scope:
+                await work(*args)
+        finally:
+            self._scopes.discard(scope)
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_ending = True
+        for scope in self._scopes:
+            scope.cancel()
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._tasks.__aexit__(None, None, None)
+        finally:
+            self._has_ended = True
