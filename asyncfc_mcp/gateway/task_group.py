@@ -24,9 +24,7 @@ class TaskGroup:
         self._is_ending = False
         self._has_ended = False
 
-    def start(
-        self, work: Callable[[Unpack[_Args]], Coroutine[Any, Any, None]], *args: *_Args
-    ) -> anyio.CancelScope:
+    def start(self, work: Callable[[Unpack[_Args]], Coroutine[Any, Any, None]], *args: *_Args) -> anyio.CancelScope:
         """Begin a task; what cancels it.
 
         Raises:
