@@ -22,21 +22,24 @@ class TaskGroup:
         self._tasks = asyncio.TaskGroup()
         self._scopes: set[anyio.CancelScope] = set()
         self._is_ending = False
-        self._has_ended = False
 
     def start(self, work: Callable[[Unpack[_Args]], Coroutine[Any, Any, None]], *args: *_Args) -> anyio.CancelScope:
         """Begin a task; what cancels it.
 
         Raises:
-            RuntimeError: the group has ended.
+            RuntimeError: the group has ended, or ends because one of its tasks broke.
         """
-        if self._has_ended:
-            raise RuntimeError("the task group has ended")
         scope = anyio.CancelScope()
         if self._is_ending:
             scope.cancel()
         self._scopes.add(scope)
-        self._tasks.create_task(self._run(scope, work, *args))
+        run = self._run(scope, work, *args)
+        try:
+            self._tasks.create_task(run)
+        except RuntimeError:
+            run.close()  # else Python complains that nobody has awaited it
+            self._scopes.discard(scope)
+            raise
         return scope
 
     async def _run(
@@ -61,8 +64,5 @@ class TaskGroup:
         self._is_ending = True
         for scope in self._scopes:
             scope.cancel()
-        try:
-            with anyio.CancelScope(shield=True):
-                await self._tasks.__aexit__(None, None, None)
-        finally:
-            self._has_ended = True
+        with anyio.CancelScope(shield=True):
+            await self._tasks.__aexit__(None, None, None)

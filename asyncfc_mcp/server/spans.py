@@ -7,8 +7,10 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from asyncfc_mcp.server.doorway import Context
 from asyncfc_mcp.telemetry.spans import is_tracing
 
-_NO_TRACE = ("io.modelcontextprotocol/", "asyncfc/", "progress")
-"""How the keys of `_meta` begin that are none of a trace; which those are is the user's to choose."""
+_OF_OTHERS = ("io.modelcontextprotocol/", "asyncfc/")
+"""How keys of `_meta` begin that are none of a trace; which those are is the user's to choose."""
+_PROGRESS = "progress_token"
+"""What the SDK calls the one key of `_meta` without such a beginning."""
 
 
 class Spans:
@@ -23,6 +25,6 @@ class Spans:
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Answer a request within its span."""
-        if is_tracing() or any(not key.startswith(_NO_TRACE) for key in ctx.meta or ()):
+        if is_tracing() or any(key != _PROGRESS and not key.startswith(_OF_OTHERS) for key in ctx.meta or ()):
             return await self._sdk(ctx, call_next)
         return await call_next(ctx)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import anyio
 import pytest
 
@@ -91,3 +93,26 @@ async def test_a_task_that_breaks_ends_the_others_and_the_group() -> None:
     with anyio.fail_after(LIMIT_S), pytest.raises(ExceptionGroup) as broken:
         await together()
     assert [str(one) for one in broken.value.exceptions] == ["broken"]
+
+
+async def test_nothing_is_left_of_what_a_broken_group_refuses(recwarn: pytest.WarningsRecorder) -> None:
+    async def breaks() -> None:
+        raise ValueError("broken")
+
+    async def late() -> None:
+        raise AssertionError("it must not begin")
+
+    async def together() -> None:
+        async with TaskGroup() as tasks:
+            tasks.start(breaks)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with pytest.raises(RuntimeError):
+                    tasks.start(late)
+
+    with anyio.fail_after(LIMIT_S), pytest.raises(ExceptionGroup) as broken:
+        await together()
+    gc.collect()
+    assert [str(one) for one in broken.value.exceptions] == ["broken"]
+    assert not [one for one in recwarn if "never awaited" in str(one.message)]

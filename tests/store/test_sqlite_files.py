@@ -383,13 +383,19 @@ async def test_a_large_value_holds_up_no_small_one(tmp_path: Path) -> None:
 async def test_a_disk_that_does_not_answer_does_not_keep_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_back, close = threading.Event(), Database.close
+    is_back, close, for_reading = threading.Event(), Database.close, Database.for_reading
+    readers: list[Database] = []
 
     def hang(database: Database) -> None:
         is_back.wait()
         close(database)
 
+    def noted(path: Path, max_bytes: int) -> Database:
+        readers.append(for_reading(path, max_bytes))
+        return readers[-1]
+
     monkeypatch.setattr(Database, "close", hang)
+    monkeypatch.setattr(Database, "for_reading", noted)
     store = SqliteStore(tmp_path / "futures.db", max_bytes=1_000_000_000)
     await store.open()
     try:
@@ -397,3 +403,5 @@ async def test_a_disk_that_does_not_answer_does_not_keep_the_end(
             await store.close()
     finally:
         is_back.set()
+        for reader in readers:  # left to the end of the process, which is none here
+            close(reader)

@@ -168,7 +168,8 @@ def answer_in(response: httpx2.Response) -> Json:
     """The JSON-RPC message of a response, whichever way it was sent."""
     if response.headers["content-type"].startswith("application/json"):
         return response.json()
-    lines = [line for line in response.text.splitlines() if line.startswith("data: {")]
+    # not `splitlines`, which takes more characters for the end of a line than events have
+    lines = [line for line in response.text.split("\n") if line.startswith("data: {")]
     return json.loads(lines[-1].removeprefix("data: "))
 
 

@@ -1,4 +1,4 @@
-"""Messages on their way to the one who deals with them, of whom another may take the most frequent first."""
+"""Messages on their way to the one who deals with them; another may take what is most frequent as it comes."""
 
 from __future__ import annotations
 

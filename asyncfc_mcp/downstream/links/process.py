@@ -86,7 +86,8 @@ class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
 
     def listen(self, on_stdout: Callable[[bytes], None]) -> None:
         self._on_stdout = on_stdout
-        for chunk in self._came_early:
+        early, self._came_early = self._came_early, []
+        for chunk in early:
             on_stdout(chunk)
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
