@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ import anyio
 import click
 
 from benchmarks.common import machine, report
-from benchmarks.overhead.measures import FULL, MEASURES, QUICK, Measure, Size, listing
+from benchmarks.overhead.measures import FULL, MEASURES, QUICK, Echoes, Measure, Size, listing
 from benchmarks.overhead.peers import CONTEXTFORGE, PEERS
 from benchmarks.overhead.processes import nothing_left_behind, usage
 from benchmarks.overhead.routes import HTTP, ROUTES, SETTINGS, STDIO, Opened, Route, Setting, opened
@@ -31,6 +31,10 @@ from benchmarks.overhead.summary import LISTED, Failure, Rounds, failures_table,
 FIRST_LIST, FIRST_LIST_EVER = "first tools/list", "first tools/list ever"
 KINDS = (*MEASURES, "list", "first")
 MANY_TOOLS = 500
+SHORT_TURNS = 10
+"""How many turns the echoes of a round are divided into."""
+LIST_TURNS = 5
+"""Likewise for long lists, each turn a round of its own."""
 QUICK_SETTINGS = (STDIO, HTTP)
 WARM_UP = Size(echoes=20, load=64, blobs=1, finishes=1, lists=1, limit_s=2)
 _T = TypeVar("_T")
@@ -76,12 +80,38 @@ async def _take_turns(plan: Plan, setting: Setting, folder: Path, calls: dict[st
         rounds.protocols |= {f"{setting.name} {one.route.name}": one.client.protocol_version for one in routes}
         _note_memory(routes, setting, "memory at start", rounds)
         for number in range(plan.rounds):
-            for take in calls.values():
+            for kind, take in calls.items():
+                if kind == "echo":
+                    await _take_short_turns(plan, setting, routes, number, rounds)
+                    continue
                 for route in _turned(routes, number):
                     figures = await _figures(take, route, plan.size, setting, rounds)
                     rounds.add(number, setting.name, route.route.name, figures)
             _say(f"{setting.name} round {number + 1} of {plan.rounds}")
         _note_memory(routes, setting, "memory after", rounds)
+
+
+async def _take_short_turns(
+    plan: Plan, setting: Setting, routes: Sequence[Opened], number: int, rounds: Rounds
+) -> None:
+    """The echoes of a round, a few of each route at a time: a busy second of the machine then hits all routes alike."""
+    size = replace(
+        plan.size,
+        echoes=max(1, plan.size.echoes // SHORT_TURNS),
+        finishes=max(1, plan.size.finishes // SHORT_TURNS),
+    )
+    taken = {route.route.name: Echoes(route) for route in routes}
+    for turn in range(SHORT_TURNS):
+        for route in _turned(routes, number + turn):
+
+            async def more(_: Opened, size: Size, echoes: Echoes = taken[route.route.name]) -> dict[str, float]:
+                await echoes.take(size)
+                return echoes.figures()
+
+            await _figures(more, route, size, setting, rounds)
+    for name, echoes in taken.items():
+        if echoes.times_ms:
+            rounds.add(number, setting.name, name, echoes.figures())
 
 
 async def _warm(stack: AsyncExitStack, route: Route, setting: Setting, folder: Path, rounds: Rounds) -> Opened:
@@ -125,9 +155,10 @@ async def _list_many(plan: Plan, setting: Setting, folder: Path, rounds: Rounds)
                 many = opened(route, setting, folder / route.name, tools=MANY_TOOLS)
                 routes.append(await stack.enter_async_context(many))
                 await listing(routes[-1], plan.size)
-        for number in range(plan.rounds):
+        size = replace(plan.size, lists=max(1, plan.size.lists // LIST_TURNS))
+        for number in range(plan.rounds * LIST_TURNS):
             for route in _turned(routes, number):
-                figures = await listing(route, plan.size)
+                figures = await listing(route, size)
                 rounds.add(number, setting.name, route.route.name, {LISTED: figures["tools/list p50"]})
         _say(f"{setting.name} lists of {MANY_TOOLS} tools")
 

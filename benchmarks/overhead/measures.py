@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 from mcp_types import CallToolResult
@@ -73,19 +73,47 @@ async def _repeated(count: int, limit_s: float, once: Callable[[], Awaitable[flo
     return times
 
 
+@dataclass
+class Echoes:
+    """Calls one after another on one route: how long each takes, and what they cost the processor."""
+
+    opened: Opened
+    times_ms: list[float] = field(default_factory=list[float])
+    took_s: float = 0.0
+    cpu_s: float = 0.0
+
+    async def take(self, size: Size) -> None:
+        """Some more of them."""
+        if self.opened.route.is_async:
+            self.times_ms += await _repeated(size.finishes, size.limit_s, lambda: _token_ms(self.opened, size.finish_s))
+            return
+        before = usage(self.opened.process) if self.opened.process else None
+        started = time.perf_counter()
+        self.times_ms += await _repeated(
+            size.echoes, size.limit_s, lambda: _timed_ms(self.opened, ECHO, TEXT, text=TEXT)
+        )
+        self.took_s += time.perf_counter() - started
+        if before is not None:
+            self.cpu_s += usage(self.opened.process).cpu_s - before.cpu_s
+
+    def figures(self) -> Figures:
+        """Of all that were taken."""
+        if self.opened.route.is_async:
+            return {"token p50": statistics.median(self.times_ms)}
+        count = len(self.times_ms)
+        figures = {
+            "echo p50": statistics.median(self.times_ms),
+            "echo p99": _p99(self.times_ms),
+            "calls/s at 1": count / self.took_s,
+        }
+        return figures | ({"cpu per call": self.cpu_s / count * 1000} if self.opened.process else {})
+
+
 async def echo(opened: Opened, size: Size) -> Figures:
-    """Calls one after another: how long each takes, and what they cost the processor."""
-    if opened.route.is_async:
-        times = await _repeated(size.finishes, size.limit_s, lambda: _token_ms(opened, size.finish_s))
-        return {"token p50": statistics.median(times)}
-    before = usage(opened.process)
-    started = time.perf_counter()
-    times = await _repeated(size.echoes, size.limit_s, lambda: _timed_ms(opened, ECHO, TEXT, text=TEXT))
-    took_s = time.perf_counter() - started
-    figures = {"echo p50": statistics.median(times), "echo p99": _p99(times), "calls/s at 1": len(times) / took_s}
-    if opened.process:
-        figures["cpu per call"] = (usage(opened.process).cpu_s - before.cpu_s) / len(times) * 1000
-    return figures
+    """All echoes of a round at once."""
+    echoes = Echoes(opened)
+    await echoes.take(size)
+    return echoes.figures()
 
 
 def _p99(times: list[float]) -> float:
