@@ -115,6 +115,8 @@ class Supervisor:
         finally:
             self._live = None
             self._holds_calls = False
+            # what is left of it may take a second to end, and calls that come meanwhile wait already
+            self._set(ConnectionState.WAITING, "its connection has ended")
 
     def note_silence(self, message: str, *, holds_calls: bool) -> None:
         """It does not answer; with `holds_calls` no further call is sent to it until it does."""
