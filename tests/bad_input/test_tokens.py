@@ -196,8 +196,8 @@ async def test_a_token_of_another_principal_is_unknown_and_nothing_is_given_away
         with pytest.raises(UnknownToken) as raised:
             gateway.app.gateway.get(bob, hers.token)
         assert his.token in str(raised.value)
+        # his own may look like hers by chance, and be suggested
         assert str(raised.value).count(hers.token) == 1
-        assert "Did you mean" not in str(raised.value)
         with pytest.raises(UnknownToken, match=r"arguments\.text"):
             await _call(gateway, bob, "echo", text=hers.token)
         assert gateway.app.gateway.futures(bob) == [his]
