@@ -78,10 +78,12 @@ async def test_calls_that_were_at_work_side_by_side_do_not_stop_each_other(tmp_p
     async with ledger() as book:
         entry = book.entry(tools={})  # labels that are only assumed: what is sent side by side runs side by side
         async with http_gateway(tmp_path, {"ledger": entry}, mode="async") as visitor:
-            tokens = [await visitor.token("write", scope=f"s{number}", key="a", gate="g") for number in range(2)]
-            await book.started("g")
+            tokens = [await visitor.token("write", scope=gate, key="a", gate=gate) for gate in ("g", "h")]
+            for gate in ("g", "h"):
+                await book.started(gate)
             await kill(visitor.process)
         book.open("g")
+        book.open("h")
         async with http_gateway(tmp_path, {"ledger": entry}) as visitor:
             for token in tokens:
                 assert "failed (outcome_unknown)" in await visitor.text("await_future", futures=[token])
