@@ -229,7 +229,7 @@ def _claiming(params: Mapping[str, Any] | None, claims: Claims) -> Mapping[str, 
     return {**params, "_meta": said}
 
 
-@lru_cache(maxsize=100)
+@lru_cache(maxsize=1)  # most requests claim what the last one did; a client may claim megabytes
 def modern_capabilities(claims: Claims) -> dict[str, Any]:
     """What a request claims on a modern connection; one object for all requests, so not to be changed.
 
