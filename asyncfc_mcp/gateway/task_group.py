@@ -23,6 +23,11 @@ class TaskGroup:
         self._scopes: set[anyio.CancelScope] = set()
         self._is_ending = False
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more can begin: it is being left, and none of its tasks is at work any more."""
+        return self._is_ending and not self._scopes
+
     def start(self, work: Callable[[Unpack[_Args]], Coroutine[Any, Any, None]], *args: *_Args) -> anyio.CancelScope:
         """Begin a task; what cancels it.
 

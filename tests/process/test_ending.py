@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp_types import CONNECTION_CLOSED
 
 from tests.downstream.support import ODD
 from tests.harness import FREE, toy
@@ -104,6 +105,20 @@ async def test_a_client_that_does_not_read_does_not_hold_it(tmp_path: Path, end:
         gateway.family()
         end(gateway)
         assert await gateway.ended() == 0
+
+
+async def test_a_call_whose_turn_has_not_come_is_told_that_the_connection_closes(tmp_path: Path) -> None:
+    slow = toy(tools={"hold": {"timeout_s": 0.2}}, cancel_grace_s=60)
+    async with started(tmp_path, {"toy": slow}, settings={"on_unseen_failure": "run"}) as gateway:
+        await gateway.initialize()
+        assert "timed_out" in await gateway.text("hold", key="a", _wait_s=20)
+        # the server may still be at it, so nothing else begins; and no task of a call is left
+        behind = await gateway.start_call("echo", {"text": "behind", "_as": "behind", "_wait_s": 20})
+        assert "pending" in await gateway.text("await_future", futures=["fut_behind"], timeout_s=0)
+        terminate(gateway)
+        assert (await gateway.answer(behind))["error"]["code"] == CONNECTION_CLOSED
+        assert await gateway.ended() == 0
+        assert "request_broke" not in await gateway.stderr()
 
 
 async def test_it_ends_when_the_client_stops_listening_and_speaking(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -169,8 +169,7 @@ class Runner:
         future = self._table.by_identity(command.future)
         match command:
             case Dispatch():
-                if self._tasks is not None:
-                    self._tasks.start(self._run_call, future)
+                self._begin(self._run_call, future)
             case CancelDownstream():
                 loop = asyncio.get_running_loop()
                 grace = loop.call_later(future.policy.cancel_grace_s, self._give_up, future)
@@ -197,10 +196,15 @@ class Runner:
         if move.to_state in SETTLED:
             future.request = NOTHING_ASKED
             future.settled.set()
-            if self._tasks is not None and future.is_known:
-                self._tasks.start(self._keep, future)
-            else:
+            if not (future.is_known and self._begin(self._keep, future)):
                 future.is_safe.set()
+
+    def _begin(self, work: Callable[[Future], Coroutine[Any, Any, None]], future: Future) -> bool:
+        """Begin a task, unless the gateway has ended: a request that ends with it may come here later than that."""
+        if self._tasks is None or self._tasks.has_ended:
+            return False
+        self._tasks.start(work, future)
+        return True
 
     async def _keep(self, future: Future) -> None:
         try:
