@@ -82,6 +82,11 @@ class Call:
         return self.server != "far" and self.tool in {"repeatable", "read"}
 
     @property
+    def has_freed_its_key(self) -> bool:
+        """Whether what comes of it when it is sent again is another future's."""
+        return self.settled is not None and self.settled.reason in FREE_THE_KEY
+
+    @property
     def whole(self) -> str | None:
         """Its value as text; None where only its server knows it before."""
         match self.server:
@@ -156,7 +161,8 @@ class History:
         known = self.by_token.get((call.principal, token))
         if known is not None and known is not call:
             self.violate("a token stands for one call", f"{token} was given out for {known.id} before", call)
-        if token not in call.tokens and any(_is_minted(one) for one in call.tokens) and _is_minted(token):
+        has_one = any(_is_minted(one) for one in call.tokens)
+        if token not in call.tokens and _is_minted(token) and (has_one or call.has_freed_its_key):
             self._renew(call)
             call.settled = None
         call.tokens.add(token)
@@ -185,7 +191,7 @@ class History:
             call.settled = settled
         elif (call.settled.state, call.settled.reason) != (settled.state, settled.reason):
             if call.repeat_key and call.times_sent > 1:
-                if call.settled.reason in FREE_THE_KEY:  # it came again, under a name of its own or without a token
+                if call.has_freed_its_key:  # it came again, under a name of its own or without a token
                     self._renew(call)
                     call.settled = settled
                     return

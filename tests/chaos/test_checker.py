@@ -156,6 +156,20 @@ def test_a_call_that_never_began_may_have_a_new_future_when_it_is_repeated(story
     assert story.broken() == set()
 
 
+def test_the_token_of_a_repetition_is_not_that_of_a_first_time_without_one(story: Story) -> None:
+    call = story.call("third", 60)
+    call.repeat_key = "key"
+    story.history.told_end(call, Settled("failed", "unseen_failure"), "inline")
+    call.times_sent = 2
+    story.begins("third", 70)
+    story.ends("third", 80)
+    story.history.told_token(call, "fut_write_3")
+    ended = Settled("resolved", text=payload.text("third", 0))
+    story.history.told_end(call, ended, "inline")
+    story.history.told_end(story.history.by_token[call.principal, "fut_write_3"], ended, "get_future")
+    assert story.broken() == set()
+
+
 def test_order_is_not_claimed_for_a_call_whose_end_is_unknown(story: Story) -> None:
     story.first.settled = Settled("failed", "outcome_unknown")
     overtaken(story)
