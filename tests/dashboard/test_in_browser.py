@@ -195,6 +195,19 @@ async def test_what_hangs_together_is_picked_out(browser: Browser, tmp_path: Pat
         await let_go(gateway)
 
 
+async def test_a_slow_click_counts_although_the_times_beside_it_go_on(browser: Browser, tmp_path: Path) -> None:
+    async with looking(browser, tmp_path) as (gateway, page):
+        await program(gateway)
+        await bar(page, "get").click()
+        await page.locator("#facts").get_by_role("button", name="3 hold").hover()
+        await page.mouse.down()
+        for _ in range(2):  # something on the page has moved on meanwhile
+            await expect(page.locator("#identity")).not_to_have_text(await page.locator("#identity").inner_text())
+        await page.mouse.up()
+        await expect(page.locator("#details-title")).to_have_text("Call 3: hold")
+        await let_go(gateway)
+
+
 async def test_calls_can_be_filtered(browser: Browser, tmp_path: Path) -> None:
     async with looking(browser, tmp_path) as (gateway, page):
         await program(gateway)

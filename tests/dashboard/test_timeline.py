@@ -132,6 +132,7 @@ async def test_overlapping_calls_leave_a_line_in_the_log(logged: list[MutableMap
         assert line["text"] == f"2 calls overlapped, {line['saved_s']:.1f} s saved"
         spans = gateway.app.gateway.timeline.spans()
         began_s, ended_s = [one.started_s or 0 for one in spans], [one.settled_s or 0 for one in spans]
+        assert line["saved_s"] >= 0.1
         assert line["saved_s"] == pytest.approx(min(ended_s) - max(began_s), abs=0.02)
 
 

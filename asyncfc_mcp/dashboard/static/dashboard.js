@@ -728,7 +728,8 @@ function drawDetails() {
   const after = [...model.calls.values()].filter((one) => one.needs.includes(call.number) || one.behind.includes(call.number));
   if (after.length) fact(facts, "Waited on by", ...after.slice(0, 12).map((one) => callButton(one.number)));
   const text = JSON.stringify([call, seconds(end - call.arrived_s), after.map((one) => one.number)]);
-  if (byId("facts").dataset.shown === text) return;
+  // a click counts only where its button is still the one on which it began
+  if (byId("facts").dataset.shown === text || byId("facts").matches(":active")) return;
   const held = byId("facts").contains(document.activeElement) ? document.activeElement.textContent : null;
   byId("facts").dataset.shown = text;
   say(byId("details-title"), `Call ${call.number}: ${call.tool}`);
