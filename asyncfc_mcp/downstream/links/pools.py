@@ -6,12 +6,18 @@ With one pool a call costs more the more calls run, and a thousand of them hold 
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import cast
 
+import anyio
 import httpx2
 
 POOL_SIZE = 32
 """Requests under way in one pool."""
+_REST_S = 0.1
+_REST_PARTS = 64
+"""What is read of a stream that nobody wants any more, so that its connection can be used again."""
 
 
 class Pools(httpx2.AsyncBaseTransport):
@@ -38,7 +44,9 @@ class Pools(httpx2.AsyncBaseTransport):
             self._give_back(number)
             raise
         if isinstance(response.stream, httpx2.AsyncByteStream):
-            response.stream = _Stream(response.stream, lambda: self._leave(number))
+            # what a GET opens ends with its connection; whoever leaves a document has a reason
+            has_end = request.method == "POST" and _is_stream(response)
+            response.stream = _Stream(response.stream, lambda: self._leave(number), has_end=has_end)
         return response
 
     async def aclose(self) -> None:
@@ -70,19 +78,61 @@ class Pools(httpx2.AsyncBaseTransport):
 
 
 class _Stream(httpx2.AsyncByteStream):
-    """A response that says when it is over."""
+    """A response that says when it is over.
 
-    def __init__(self, inner: httpx2.AsyncByteStream, leave: Callable[[], Awaitable[None]]) -> None:
+    Args:
+        has_end: whether to read on to its end where whoever reads it leaves before: a connection can be used again only
+            after that, and the end of a stream of events comes right behind its answer.
+    """
+
+    def __init__(self, inner: httpx2.AsyncByteStream, leave: Callable[[], Awaitable[None]], *, has_end: bool) -> None:
         self._inner = inner
-        self._leave: Callable[[], Awaitable[None]] | None = leave
+        self._leave = leave
+        self._has_end = has_end
+        self._parts: AsyncIterator[bytes] | None = None
+        self._is_closed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._inner.__aiter__()
+        self._parts = self._inner.__aiter__()
+        return _Parts(self._parts)
 
     async def aclose(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
+            if self._has_end and self._parts is not None:
+                await _read_on(self._parts)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
+            parts: object = self._parts
+            if isinstance(parts, AsyncGenerator):
+                with suppress(RuntimeError):  # somebody still reads it, whom the next line ends
+                    await cast("AsyncGenerator[bytes]", parts).aclose()
             await self._inner.aclose()
         finally:
-            leave, self._leave = self._leave, None
-            if leave is not None:
-                await leave()
+            await self._leave()
+
+
+class _Parts(AsyncIterator[bytes]):
+    """No generator: the HTTP client closes those as soon as it is left, whoever still reads on."""
+
+    def __init__(self, parts: AsyncIterator[bytes]) -> None:
+        self._parts = parts
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._parts)
+
+
+async def _read_on(rest: AsyncIterator[bytes]) -> None:
+    # its end, and whatever breaks off here, was not wanted any more; it is closed next
+    with anyio.move_on_after(_REST_S), suppress(Exception):
+        for _ in range(_REST_PARTS):
+            await anext(rest)
+
+
+def _is_stream(response: httpx2.Response) -> bool:
+    return response.headers.get("content-type", "").lower().startswith("text/event-stream")

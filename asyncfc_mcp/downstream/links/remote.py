@@ -34,7 +34,8 @@ from asyncfc_mcp.downstream.sign_in.auth import SignIn, has_credentials
 from asyncfc_mcp.errors import GatewayError
 
 _TIMEOUT = httpx2.Timeout(connect=10.0, read=None, write=60.0, pool=None)
-_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=POOL_SIZE)
+# uvicorn and Node close what was idle for 5 s; a request that meets that is lost
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=POOL_SIZE, keepalive_expiry=4.0)
 _BODY_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
