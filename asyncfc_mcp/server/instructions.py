@@ -16,7 +16,7 @@ as fut_search_8k2m4x7qa: the call has started and runs on, but you do not know i
 "fut_x/items/0/id". Inside a longer text: "${fut_x/title}".
 4. To refer to a call sent in the same message, name it: "_as": "page" makes its token fut_page.
 5. Finished results come with later tool results. Do not poll. Before you answer the user, await what you still need, \
-all at once: await_future(["fut_x", "fut_y"]).
+all at once: await_future(["fut_x", "fut_y"]), or await_future() for all.
 6. If you need a value right now, add "_wait_s": 30 to the call. cancel_future stops what is not needed any more.
 Calls that touch the same state keep their order by themselves."""
 

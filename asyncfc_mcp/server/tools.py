@@ -193,8 +193,10 @@ class OwnTools:
             return Answer([], questions=questions)
         settled = [one for one in wanted if one.future.record.is_settled]
         pending = [one for one in wanted if not one.future.record.is_settled]
-        unread = await self._unread(settled, may_raise=len(wanted) == 1)
-        if len(wanted) == 1 and settled:
+        # whoever names none cannot tell whose result it is without a header
+        is_for_one = len(wanted) == 1 and bool(_tokens("await_future", arguments.get("futures")))
+        unread = await self._unread(settled, may_raise=is_for_one)
+        if is_for_one and settled:
             blocks, is_error = _result(wanted[0])
             return Answer(blocks, [wanted[0].future], is_error)
         content = [block for one in settled for block in self._headed(one, unread.get(one.future.token))]

@@ -100,6 +100,20 @@ async def test_await_without_futures_waits_for_all_that_is_unsettled() -> None:
         assert "held b" in texts[0]
 
 
+async def test_await_without_futures_says_whose_result_it_is_even_of_one() -> None:
+    async with running({"toy": SERVER}, inline_wait_s=0) as gateway:
+        token = await gateway.token("hold", key="a")
+        texts: list[str] = []
+
+        async def wait() -> None:
+            texts.append(await gateway.text("await_future"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await gateway.call("release", key="a", scope="elsewhere")
+        assert texts[0].splitlines() == [f"=== {token} (toy: hold) resolved ===", "held a"]
+
+
 async def test_await_without_anything_unsettled_says_so() -> None:
     async with running() as gateway:
         assert await gateway.text("await_future") == "Nothing is unsettled."
