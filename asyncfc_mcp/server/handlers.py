@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import mcp_types as types
 from anyio.abc import TaskStatus
+from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
@@ -149,6 +150,10 @@ class Handlers:
     def drop_call(self, request: Hashable) -> None:
         """A call that was expected has been answered, by whomever."""
         self._gateway.delivery.take_expected_call(request)
+
+    def connection(self, session: str) -> Connection | None:
+        """The SDK's end of a session; None where it has ended, or has brought no request yet."""
+        return self._sessions.connection(session)
 
     def end_session(self, session: str) -> None:
         """A transport has seen the end of a session or stream."""

@@ -182,6 +182,11 @@ class Sessions:
         known = [session for session in self if not session.caller.is_anonymous]
         return known if len({session.caller.principal for session in known}) == 1 else []
 
+    def connection(self, session: str) -> Connection | None:
+        """The SDK's end of it; None where it has ended, or has brought no request yet."""
+        known = self._by_identity.get(session)
+        return known.connection if known is not None else None
+
     def reaches(self, session: str) -> bool:
         """Whether a message outside of any request would reach that session now."""
         return session in self._by_identity and self._doorway.reaches(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -26,6 +27,7 @@ from asyncfc_mcp.transports.listener import Listener
 from asyncfc_mcp.transports.modern import ModernEnd
 from asyncfc_mcp.transports.paths import pointing_to
 from asyncfc_mcp.transports.replays import Replays
+from asyncfc_mcp.transports.session_calls import SessionCalls
 from asyncfc_mcp.transports.sessions import OnSessionEnd, Sessions
 from asyncfc_mcp.transports.traces import joined
 
@@ -47,17 +49,26 @@ async def serve_http(
 ) -> None:
     """Serve streamable HTTP until cancelled, and the pages beside it; those at `open_paths` need no token."""
     manager = StreamableHTTPSessionManager(
-        handlers.server, session_idle_timeout=doorway.sessions.idle_s, max_request_body_size=MOST_BODY_BYTES
+        handlers.server,
+        session_idle_timeout=None,  # it does not see the calls of a session; `Sessions` does
+        max_request_body_size=MOST_BODY_BYTES,
     )
     modern = ModernEnd(handlers, manager.asgi_app)
-    mcp = _ByEra(modern, Replays(SessionTracking(manager.asgi_app, doorway.sessions)))
+    calls = SessionCalls(handlers, manager.asgi_app, doorway.sessions)
+    mcp = _ByEra(modern, Replays(SessionTracking(calls, doorway.sessions)))
     app = Starlette(routes=[Route(MCP_PATH, endpoint=mcp), *pages], exception_handlers=pointing_to(MCP_PATH))
     exchanges = Exchanges(access.guarding(BodyLimit(_Shortcut(MCP_PATH, mcp, app)), open_paths))
     handlers.server.middleware.insert(0, joined)
     handlers.server.middleware += [exchanges.bound, _declaring(handlers)]
+
+    def note_end(session: str) -> None:
+        calls.end_session(session)
+        on_session_end(session)
+
     async with manager.run(), anyio.create_task_group() as tasks:
         await tasks.start(modern.run)
-        await tasks.start(doorway.sessions.run, on_session_end)
+        await tasks.start(calls.run)
+        await tasks.start(doorway.sessions.run, note_end, partial(_end, manager.asgi_app))
         await listener.serve(exchanges, exchanges.end)
 
 
@@ -109,22 +120,43 @@ class SessionTracking:
 
             async def said(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    self._note_response(scope["method"], session, message, held)
+                    self._note_response(scope, session, message, held)
                 await send(message)
 
             with self._sessions.request(session) if session is not None else _nothing():
                 await self._app(scope, receive, said)
 
-    def _note_response(self, method: str, session: str | None, message: Message, held: ExitStack) -> None:
-        status = message["status"]
+    def _note_response(self, scope: Scope, session: str | None, message: Message, held: ExitStack) -> None:
+        status, method = message["status"], scope["method"]
         if session is None:
             opened = Headers(raw=message.get("headers", [])).get(SESSION_HEADER)
             if status == _OK and opened is not None:
-                self._sessions.open(opened)
+                self._sessions.open(opened, scope.get("user"))
         elif status == _NOT_FOUND or (method == "DELETE" and status == _OK):
             self._sessions.end(session)
         elif method == "GET" and status == _OK:
             held.enter_context(self._sessions.stream(session))
+
+
+async def _end(sdk: ASGIApp, session: str, user: object) -> None:
+    """End a session as its client would, which is the only way that the SDK has for that."""
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "DELETE",
+        "path": MCP_PATH,
+        "query_string": b"",
+        "headers": [(SESSION_HEADER.encode(), session.encode())],
+        "user": user,
+    }
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: Message) -> None:
+        """Nobody reads it."""
+
+    await sdk(scope, receive, send)
 
 
 def _declaring(handlers: Handlers) -> ServerMiddleware[Any]:

@@ -31,6 +31,7 @@ MOST_NEWS_BYTES = 2**18
 """What is kept of the messages before the answer (progress, log messages): the newest of them."""
 _ANSWER_EVENT = re.compile(rb'data: \{"jsonrpc":"2\.0","id":(?:-?\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":')
 """In a stream of events, the answer: clients that have read it may be back before the stream has ended."""
+_BODY_KEY = "asyncfc_mcp.body"
 _TELLING = (SESSION_HEADER.encode(), SCOPE_HEADER.encode())
 """Headers that tell two requests with the same body apart."""
 
@@ -53,6 +54,7 @@ class Replays:
             await self._app(scope, receive, send)
             return
         body = await _Body.read(receive)
+        scope = {**scope, _BODY_KEY: body.whole}
         if not body.may_be_request:
             await self._app(scope, body.receive, send)
             return
@@ -68,6 +70,7 @@ class Replays:
         answer = self._answers[name] = _Answer(send, self._return_s)
         answer.on_delivered = partial(self._forget, name, answer)
         if exchange is not None:
+            exchange.on_lost = answer.miss
             exchange.wait_for_return = answer.wait_for_return
             exchange.on_cancelled = answer.on_delivered
         try:
@@ -132,9 +135,12 @@ class _Answer:
         self._has_ended = True
         self._tell()
 
-    async def wait_for_return(self) -> None:
-        """The first client has gone; wait as long as another one waits for the answer, or may yet come for it."""
+    def miss(self) -> None:
+        """The first client has gone."""
         self.is_missed = True
+
+    async def wait_for_return(self) -> None:
+        """Wait as long as another client waits for the answer, or may yet come for it."""
         until = anyio.current_time() + self._return_s
         while self._copies or anyio.current_time() < until:
             news = self._news
@@ -196,9 +202,10 @@ class _Body:
         self._messages = messages
         self._receive = receive
         is_complete = messages[-1]["type"] == "http.request" and not messages[-1].get("more_body", False)
-        whole = b"".join(message.get("body", b"") for message in messages) if is_complete else b""
-        self.hash = hashlib.sha256(whole).digest()
-        self.may_be_request = b'"id"' in whole and b'"method"' in whole
+        self.whole = b"".join(message.get("body", b"") for message in messages) if is_complete else b""
+        """Empty where it is not complete."""
+        self.hash = hashlib.sha256(self.whole).digest()
+        self.may_be_request = b'"id"' in self.whole and b'"method"' in self.whole
         """Whether it is complete and may be more than a notification or an answer."""
 
     @classmethod
@@ -214,6 +221,11 @@ class _Body:
     async def receive(self) -> Message:
         """What was read, then what comes."""
         return self._messages.popleft() if self._messages else await self._receive()
+
+
+def body_in(scope: Scope) -> bytes:
+    """The whole body of a request of a session; empty where it has not been read to its end."""
+    return scope.get(_BODY_KEY, b"")
 
 
 def _is_of_session(scope: Scope) -> bool:

@@ -1,17 +1,18 @@
 """The MCP sessions of network clients: which are open, which can be reached outside of a request, and when they end.
 
 The SDK keeps the sessions and tells nobody of their end, so it is read off the wire: an answer that opens one, an open
-stream, a DELETE, a 404, or the same idle time that the SDK was given.
+stream, a DELETE, a 404. How long one may be idle is counted here, since not all of its requests come to the SDK.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import anyio
+import structlog
 from anyio.abc import TaskStatus
 from starlette.responses import PlainTextResponse, Response
 
@@ -21,10 +22,16 @@ MOST_SESSIONS = 10_000
 _CHECK_S = 15.0
 
 OnSessionEnd = Callable[[str], None]
+EndSession = Callable[[str, object], Awaitable[None]]
+"""Ends a session at the SDK's end, for the user who has opened it."""
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Session:
+    user: object
+    """Whoever opened it, as the web server knows them."""
     requests: int = 0
     streams: int = 0
     idle_since: float = math.inf
@@ -57,9 +64,18 @@ class Sessions:
         )
         return PlainTextResponse(text, 503)
 
-    def open(self, session: str) -> None:
+    def __contains__(self, session: object) -> bool:
+        """Whether it is open."""
+        return session in self._sessions
+
+    def open(self, session: str, user: object = None) -> None:
         """A session has begun."""
-        self._sessions.setdefault(session, _Session(idle_since=anyio.current_time()))
+        self._sessions.setdefault(session, _Session(user, idle_since=anyio.current_time()))
+
+    def opened_by(self, session: str) -> object:
+        """The user who has opened it; None where that was nobody known, or it is not open."""
+        known = self._sessions.get(session)
+        return known.user if known is not None else None
 
     @contextmanager
     def request(self, session: str) -> Generator[None]:
@@ -95,19 +111,34 @@ class Sessions:
         if self._sessions.pop(session, None) is not None and self._on_end is not None:
             self._on_end(session)
 
-    async def run(self, on_end: OnSessionEnd, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Say of each session when it has ended; until cancelled."""
+    async def run(
+        self,
+        on_end: OnSessionEnd,
+        end: EndSession | None = None,
+        *,
+        task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Say of each session when it has ended, and end those that are idle; until cancelled."""
         self._on_end = on_end
         task_status.started()
         try:
             while True:
                 await anyio.sleep(min(_CHECK_S, self.idle_s / 4))
-                self._end_idle()
+                await self._end_idle(end)
         finally:
             self._on_end = None
 
-    def _end_idle(self) -> None:
-        # a little later than the SDK, so that none that it still serves is ended here
-        long_ago = anyio.current_time() - self.idle_s * 1.01
-        for session in [key for key, one in self._sessions.items() if one.idle_since < long_ago]:
-            self.end(session)
+    async def _end_idle(self, end: EndSession | None) -> None:
+        long_ago = anyio.current_time() - self.idle_s
+        for session, one in [(key, one) for key, one in self._sessions.items() if one.idle_since < long_ago]:
+            if one.idle_since < long_ago:  # it may have come back while another one was ended
+                self.end(session)
+                if end is not None:
+                    await _end_at_sdk(end, session, one.user)
+
+
+async def _end_at_sdk(end: EndSession, session: str, user: object) -> None:
+    try:
+        await end(session, user)
+    except Exception:  # of one session; the task is that of all
+        log.exception("session_not_ended", session=session[:6])

@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import SocketStream
 
 from asyncfc_mcp.gateway.answering.pace import FIRST_STEP_S, WORTH
-from asyncfc_mcp.transports import modern
+from asyncfc_mcp.transports import responses
 from asyncfc_mcp.transports.body import MOST_BODY_BYTES
 from tests.harness import LIMIT_S
 from tests.transports.support import BOTH, Json, Place, RawHttp, answer_in, call, place, until
@@ -90,7 +90,7 @@ async def test_errors_have_the_status_of_their_code(gateway: Place) -> None:
 @asynccontextmanager
 async def held(http: RawHttp, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[tuple[int, AsyncIterator[str]]]:
     """A call that waits for `a`: its id, and the lines of its response from the first ping on; they come often."""
-    monkeypatch.setattr(modern, "PING_S", 0.05)
+    monkeypatch.setattr(responses, "PING_S", 0.05)
     message, headers = http.modern("hold", {"key": "a", "_wait_s": LIMIT_S})
     with anyio.fail_after(LIMIT_S):
         async with http.client.stream("POST", http.url, json=message, headers=headers) as stream:
@@ -180,7 +180,7 @@ async def test_an_answer_comes_although_a_ping_before_it_found_no_room(
     gateway: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two requests on one connection: the answer to the first is large, and not read until the second has ended."""
-    monkeypatch.setattr(modern, "PING_S", 0.1)
+    monkeypatch.setattr(responses, "PING_S", 0.1)
     async with gateway.http() as http, gateway.client() as other:
 
         def written(tool: str, **arguments: Any) -> bytes:
