@@ -20,6 +20,7 @@ Mode = Literal["waits", "overlaps"]
 TOKENS_PER_S = 60.0
 AWAIT_TOKENS = decode_tokens("await_future", {"futures": ["fut_search_8k2m4x7qa"]})
 AWAIT_FURTHER_TOKENS = tokens_of(', "fut_search_8k2m4x7qa"')
+AWAIT_ALL_TOKENS = decode_tokens("await_future", {})
 WAIT_TOKENS = tokens_of(', "_wait_s": 30')
 NAME_TOKENS = tokens_of(', "_as": "c12"')
 PATIENT_S = 30.0
@@ -109,10 +110,16 @@ def await_s(decode: Decode, futures: int = 1) -> float:
     return _seconds(decode, AWAIT_TOKENS + AWAIT_FURTHER_TOKENS * (futures - 1))
 
 
+def await_all_s(decode: Decode) -> float:
+    """The same for one that names none, and waits for all that is unsettled."""
+    return _seconds(decode, AWAIT_ALL_TOKENS)
+
+
 def plan_of(steps: Sequence[AgentStep], jobs: tuple[Job, ...], decode: Decode) -> Plan:
     """The same for the solver."""
     planned = (Step(step.decode_s, tuple(call.index for call in step.calls), step.sees) for step in steps)
-    return Plan(jobs, tuple(planned), await_s(decode), await_s(decode, 2) - await_s(decode))
+    further_s = await_s(decode, 2) - await_s(decode)
+    return Plan(jobs, tuple(planned), await_s(decode), further_s, await_all_s(decode))
 
 
 def jobs_of(program: Program, policy: Policy, durations_s: Sequence[float]) -> tuple[Job, ...]:

@@ -39,6 +39,8 @@ class Plan:
     await_s: float
     """The decode time of an await that names one call."""
     each_further_s: float = 0.0
+    await_all_s: float = float("inf")
+    """Of one that names none, and waits for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,7 @@ def ends_of(jobs: Sequence[Job], calls: Iterable[int], now: float, ends: Mapping
 def best_s(plan: Plan) -> float:
     """When the last step of the best schedule has been written.
 
-    An await is tried right before a step that needs one, names all that is missing, and is tried nowhere else: earlier,
-    the step in between could only be sent later, and no result would be known sooner.
+    An await that names calls names all that the next step needs: earlier, it would only delay the step in between.
     """
     moments = [_Moment(0.0, {})]
     for step in plan.steps:
@@ -100,10 +101,11 @@ def best_s(plan: Plan) -> float:
 def _told_enough(plan: Plan, step: Step, moment: _Moment) -> list[_Moment]:
     """The moments at which the model can begin to write the step."""
     missing = [moment.ends[call] for call in step.sees if call in moment.ends]
+    for_all = moment.told_until(max([moment.now + plan.await_all_s, *moment.ends.values()]))
     if not missing:
-        return [moment]
+        return [moment, for_all]
     earliest = max(moment.now + plan.await_s + plan.each_further_s * (len(missing) - 1), *missing)
-    return [moment.told_until(end) for end in {earliest, *(end for end in moment.ends.values() if end > earliest)}]
+    return [for_all, *map(moment.told_until, {earliest, *(end for end in moment.ends.values() if end > earliest)})]
 
 
 def _answered(plan: Plan, step: Step, moment: _Moment) -> list[_Moment]:

@@ -192,8 +192,6 @@ class Ledger:
         headed = _ended(rf"^=== ({TOKEN_PATTERN})\S* \(.*\) (?:{_SETTLED}) ===$", text)
         if headed:
             return headed & set(self._handed)
-        if not named:  # all that was unsettled, and it was one: the others have been attached to this very answer
-            named = set(self.unread) - {one["token"] for one in (result.meta or {}).get("asyncfc/delivered", ())}
         return named & set(self._handed) if len(named) == 1 else set()
 
 

@@ -25,7 +25,7 @@ from benchmarks.common import machine, report
 from benchmarks.overhead.measures import FULL, MEASURES, QUICK, Echoes, Measure, Size, listing
 from benchmarks.overhead.peers import CONTEXTFORGE, PEERS
 from benchmarks.overhead.processes import nothing_left_behind, usage
-from benchmarks.overhead.routes import HTTP, ROUTES, SETTINGS, STDIO, Opened, Route, Setting, opened
+from benchmarks.overhead.routes import HTTP, ROUTES, SETTINGS, STDIO, Era, Opened, Route, Setting, opened
 from benchmarks.overhead.summary import LISTED, Failure, Rounds, failures_table, table, targets
 
 FIRST_LIST, FIRST_LIST_EVER = "first tools/list", "first tools/list ever"
@@ -51,6 +51,7 @@ class Plan:
     starts: int
     size: Size
     is_quick: bool = False
+    era: Era = "auto"
 
     def routes_in(self, setting: Setting) -> list[Route]:
         return [route for route in self.routes if setting in route.settings]
@@ -76,7 +77,9 @@ async def measure(plan: Plan, folder: Path) -> Rounds:
 async def _take_turns(plan: Plan, setting: Setting, folder: Path, calls: dict[str, Measure], rounds: Rounds) -> None:
     """Each measure of each round goes through all routes, in an order that turns from round to round."""
     async with AsyncExitStack() as stack:
-        routes = [await _warm(stack, route, setting, folder / route.name, rounds) for route in plan.routes_in(setting)]
+        routes = [
+            await _warm(stack, plan, route, setting, folder / route.name, rounds) for route in plan.routes_in(setting)
+        ]
         rounds.protocols |= {f"{setting.name} {one.route.name}": one.client.protocol_version for one in routes}
         _note_memory(routes, setting, "memory at start", rounds)
         for number in range(plan.rounds):
@@ -100,26 +103,24 @@ async def _take_short_turns(
         echoes=max(1, plan.size.echoes // SHORT_TURNS),
         finishes=max(1, plan.size.finishes // SHORT_TURNS),
     )
-    taken = {route.route.name: Echoes(route) for route in routes}
+    taken = {route.route.name: Echoes() for route in routes}
+    figures: dict[str, dict[str, float]] = {}
     for turn in range(SHORT_TURNS):
         for route in _turned(routes, number + turn):
-
-            async def more(_: Opened, size: Size, echoes: Echoes = taken[route.route.name]) -> dict[str, float]:
-                await echoes.take(size)
-                return echoes.figures()
-
-            await _figures(more, route, size, setting, rounds)
-    for name, echoes in taken.items():
-        if echoes.times_ms:
-            rounds.add(number, setting.name, name, echoes.figures())
+            name = route.route.name
+            figures[name] = await _figures(taken[name].echo, route, size, setting, rounds)
+    for name, of_all in figures.items():
+        rounds.add(number, setting.name, name, of_all)
 
 
-async def _warm(stack: AsyncExitStack, route: Route, setting: Setting, folder: Path, rounds: Rounds) -> Opened:
-    running = await stack.enter_async_context(opened(route, setting, folder))
+async def _warm(
+    stack: AsyncExitStack, plan: Plan, route: Route, setting: Setting, folder: Path, rounds: Rounds
+) -> Opened:
+    running = await stack.enter_async_context(opened(route, setting, folder, era=plan.era))
     _say(f"{setting.name} {route.name} is open")
     await running.client.list_tools()
-    for take in MEASURES.values():
-        await _figures(take, running, WARM_UP, setting, rounds)
+    for kind in (kind for kind in plan.kinds if kind in MEASURES):
+        await _figures(MEASURES[kind], running, WARM_UP, setting, rounds)
     return running
 
 
@@ -152,7 +153,7 @@ async def _list_many(plan: Plan, setting: Setting, folder: Path, rounds: Rounds)
         routes: list[Opened] = []
         for route in plan.routes_in(setting):
             if not route.is_async:
-                many = opened(route, setting, folder / route.name, tools=MANY_TOOLS)
+                many = opened(route, setting, folder / route.name, tools=MANY_TOOLS, era=plan.era)
                 routes.append(await stack.enter_async_context(many))
                 await listing(routes[-1], plan.size)
         size = replace(plan.size, lists=max(1, plan.size.lists // LIST_TURNS))
@@ -170,14 +171,14 @@ async def _start_often(plan: Plan, setting: Setting, folder: Path, rounds: Round
             # It makes a database each time and would measure that.
             if route.is_async or route.peer is CONTEXTFORGE:
                 continue
-            took_s = await _first_list_s(route, setting, folder / route.name)
+            took_s = await _first_list_s(route, setting, folder / route.name, plan.era)
             rounds.add(number, setting.name, route.name, {FIRST_LIST if number else FIRST_LIST_EVER: took_s})
         _say(f"{setting.name} start {number + 1} of {plan.starts + 1}")
 
 
-async def _first_list_s(route: Route, setting: Setting, folder: Path) -> float:
+async def _first_list_s(route: Route, setting: Setting, folder: Path, era: Era) -> float:
     started = time.perf_counter()
-    async with opened(route, setting, folder) as running:
+    async with opened(route, setting, folder, era=era) as running:
         await running.client.list_tools()
         return time.perf_counter() - started
 
@@ -195,7 +196,9 @@ def versions(routes: Sequence[Route]) -> dict[str, str]:
     return ours | {peer.name: peer.requirement.partition("==")[2] for peer in PEERS if peer in taken}
 
 
-def _planned(settings: Sequence[Setting], paths: str, measures: str, rounds: int, *, quick: bool) -> Plan:
+def _planned(
+    settings: Sequence[Setting], paths: str, measures: str, rounds: int, *, quick: bool, handshake: bool
+) -> Plan:
     routes = _chosen("path", paths, {route.name.replace(" ", "-"): route for route in ROUTES})
     if quick and not paths:
         routes = [route for route in routes if route.peer is None]
@@ -205,14 +208,17 @@ def _planned(settings: Sequence[Setting], paths: str, measures: str, rounds: int
             f"left out, since not installed (python -m benchmarks.overhead.peers): {', '.join(missing)}",
             file=sys.stderr,
         )
+    # with a handshake servers answer in events, of which the SDK's client takes none of 1 MB
+    kinds = [kind for kind in KINDS if kind != "sizes" or not handshake]
     return Plan(
         tuple(settings),
         tuple(route for route in routes if route.is_available),
-        tuple(_chosen("measure", measures, {kind: kind for kind in KINDS})),
+        tuple(_chosen("measure", measures, {kind: kind for kind in kinds})),
         rounds=1 if quick else rounds,
         starts=0 if quick else max(2, rounds // 2),
         size=QUICK if quick else FULL,
         is_quick=quick,
+        era="legacy" if handshake else "auto",
     )
 
 
@@ -230,6 +236,7 @@ def _chosen(what: str, names: str, known: dict[str, _T]) -> list[_T]:
 @click.option("--paths", default="", help="Some of the paths, as in direct,relay,gateway,fastmcp-1-session.")
 @click.option("--measures", default="", help=f"Some of {','.join(KINDS)}.")
 @click.option("--rounds", default=8, show_default=True, type=click.IntRange(min=1))
+@click.option("--handshake", is_flag=True, help="Clients of 2025-11-25, as most are today, not of the newest revision.")
 @click.option("--quick", is_flag=True, help="One small round of what needs no peers; the figures mean nothing.")
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="Keep what the processes write here.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it here, too.")
@@ -240,6 +247,7 @@ def main(
     paths: str,
     measures: str,
     rounds: int,
+    handshake: bool,
     quick: bool,
     logs: Path | None,
     file: Path | None,
@@ -250,7 +258,7 @@ def main(
         for setting in (QUICK_SETTINGS if quick else SETTINGS)
         if only in (None, setting.front) and back in (None, setting.back)
     ]
-    plan = _planned(settings, paths, measures, rounds, quick=quick)
+    plan = _planned(settings, paths, measures, rounds, quick=quick, handshake=handshake)
     before = machine()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, nothing_left_behind():
         measured = anyio.run(measure, plan, logs or Path(folder))

@@ -77,43 +77,32 @@ async def _repeated(count: int, limit_s: float, once: Callable[[], Awaitable[flo
 class Echoes:
     """Calls one after another on one route: how long each takes, and what they cost the processor."""
 
-    opened: Opened
     times_ms: list[float] = field(default_factory=list[float])
     took_s: float = 0.0
     cpu_s: float = 0.0
 
-    async def take(self, size: Size) -> None:
-        """Some more of them."""
-        if self.opened.route.is_async:
-            self.times_ms += await _repeated(size.finishes, size.limit_s, lambda: _token_ms(self.opened, size.finish_s))
-            return
-        before = usage(self.opened.process) if self.opened.process else None
-        started = time.perf_counter()
-        self.times_ms += await _repeated(
-            size.echoes, size.limit_s, lambda: _timed_ms(self.opened, ECHO, TEXT, text=TEXT)
-        )
-        self.took_s += time.perf_counter() - started
-        if before is not None:
-            self.cpu_s += usage(self.opened.process).cpu_s - before.cpu_s
-
-    def figures(self) -> Figures:
-        """Of all that were taken."""
-        if self.opened.route.is_async:
+    async def echo(self, opened: Opened, size: Size) -> Figures:
+        """Some more of them; the figures of all so far."""
+        if opened.route.is_async:
+            self.times_ms += await _repeated(size.finishes, size.limit_s, lambda: _token_ms(opened, size.finish_s))
             return {"token p50": statistics.median(self.times_ms)}
+        before = usage(opened.process)
+        started = time.perf_counter()
+        self.times_ms += await _repeated(size.echoes, size.limit_s, lambda: _timed_ms(opened, ECHO, TEXT, text=TEXT))
+        self.took_s += time.perf_counter() - started
+        self.cpu_s += usage(opened.process).cpu_s - before.cpu_s
         count = len(self.times_ms)
         figures = {
             "echo p50": statistics.median(self.times_ms),
             "echo p99": _p99(self.times_ms),
             "calls/s at 1": count / self.took_s,
         }
-        return figures | ({"cpu per call": self.cpu_s / count * 1000} if self.opened.process else {})
+        return figures | ({"cpu per call": self.cpu_s / count * 1000} if opened.process else {})
 
 
 async def echo(opened: Opened, size: Size) -> Figures:
     """All echoes of a round at once."""
-    echoes = Echoes(opened)
-    await echoes.take(size)
-    return echoes.figures()
+    return await Echoes().echo(opened, size)
 
 
 def _p99(times: list[float]) -> float:

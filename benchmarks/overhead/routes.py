@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import psutil
 from mcp import Client, StdioServerParameters
@@ -87,6 +87,10 @@ class Opened:
     tool_prefix: str = field(default="")
 
 
+Era = Literal["auto", "legacy"]
+"""What clients speak: the newest revision that both know, or the one with a handshake, as most do today."""
+
+
 def _relay(site: Site) -> list[str]:
     return [sys.executable, str(HERE / "relay.py"), *site.at_port, *site.behind]
 
@@ -138,7 +142,9 @@ ROUTES = (
 
 
 @asynccontextmanager
-async def opened(route: Route, setting: Setting, folder: Path, *, tools: int = 3) -> AsyncGenerator[Opened]:
+async def opened(
+    route: Route, setting: Setting, folder: Path, *, tools: int = 3, era: Era = "auto"
+) -> AsyncGenerator[Opened]:
     """The route with a server of its own behind it and a client in front of it."""
     _make(folder)
     server_command = [sys.executable, str(SERVER), "--tools", str(tools)]
@@ -152,7 +158,7 @@ async def opened(route: Route, setting: Setting, folder: Path, *, tools: int = 3
             await stack.enter_async_context(listening([*server_command, "--port", str(port)], port, log))
             url = _url(port)
         site = Site(folder, server_command, url, free_port() if setting.front == "http" else None)
-        yield await stack.enter_async_context(_entered(route, site, log))
+        yield await stack.enter_async_context(_entered(route, site, log, era))
 
 
 def _make(folder: Path) -> None:
@@ -176,9 +182,9 @@ def _file_name(route: Route) -> str:
 
 
 @asynccontextmanager
-async def _entered(route: Route, site: Site, log: IO[str]) -> AsyncGenerator[Opened]:
+async def _entered(route: Route, site: Site, log: IO[str], era: Era) -> AsyncGenerator[Opened]:
     if route.command is None:
-        async with _direct(site, log) as client:
+        async with _direct(site, log, era) as client:
             yield Opened(route, client)
     elif route.peer is CONTEXTFORGE:
         assert site.port is not None
@@ -186,26 +192,28 @@ async def _entered(route: Route, site: Site, log: IO[str]) -> AsyncGenerator[Ope
         async with contextforge(site.port, site.server_url, site.folder, log) as (client, process, prefix):
             yield Opened(route, client, process, prefix)
     elif site.port is None:
-        async with _over_stdio(route.command(site), site, log) as client:
+        async with _over_stdio(route.command(site), site, log, era) as client:
             yield Opened(route, client, newest_child())
     else:
         environment = _environment(site)
         async with (
             listening(route.command(site), site.port, log, environment) as process,
-            Client(_url(site.port)) as client,
+            Client(_url(site.port), mode=era) as client,
         ):
             yield Opened(route, client, process)
 
 
-def _direct(site: Site, log: IO[str]) -> AbstractAsyncContextManager[Client]:
-    return Client(site.server_url) if site.server_url else _over_stdio(site.server_command, site, log)
+def _direct(site: Site, log: IO[str], era: Era) -> AbstractAsyncContextManager[Client]:
+    if site.server_url:
+        return Client(site.server_url, mode=era)
+    return _over_stdio(site.server_command, site, log, era)
 
 
 @asynccontextmanager
-async def _over_stdio(command: Sequence[str], site: Site, log: IO[str]) -> AsyncGenerator[Client]:
+async def _over_stdio(command: Sequence[str], site: Site, log: IO[str], era: Era) -> AsyncGenerator[Client]:
     program, *arguments = command
     parameters = StdioServerParameters(command=program, args=arguments, env=_environment(site))
-    async with Client(stdio_client(parameters, errlog=log)) as client:  # pyright: ignore[reportArgumentType]
+    async with Client(stdio_client(parameters, errlog=log), mode=era) as client:  # pyright: ignore[reportArgumentType]
         yield client
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import anyio
 from mcp_types import CallToolResult
 
-from benchmarks.agents import AgentStep, Decode, await_s
+from benchmarks.agents import AgentStep, Decode, await_all_s, await_s
 from benchmarks.replay.reading import Heard, Said, heard_from_await, heard_from_call
 from benchmarks.schedule import Taken
 from benchmarks.workloads.program import Call, Program
@@ -29,7 +29,7 @@ class Wire(Protocol):
         ...
 
     async def await_futures(self, tokens: Sequence[str]) -> CallToolResult:
-        """Await futures, where there are any."""
+        """Await futures, where there are any; none means all that is unsettled."""
         ...
 
 
@@ -88,10 +88,11 @@ class Conversation:
             awaits += 1
             if awaits > MOST_AWAITS:
                 raise NeverTold(self._program.name, missing)
-            tokens = [self._tokens[call] for call in missing]
-            written_s = await_s(self._decode, len(missing))
+            is_for_all = awaits == 1 and self._is_all_that_is_open(missing)
+            tokens = [] if is_for_all else [self._tokens[call] for call in missing]
+            written_s = await_all_s(self._decode) if is_for_all else await_s(self._decode, len(missing))
             await anyio.sleep(written_s)
-            self._note(f"await {missing}")
+            self._note("await all" if is_for_all else f"await {missing}")
             asked_at = time.monotonic()
             self._read(heard_from_await(await self._wire.await_futures(tokens), tokens))
             waited_s = time.monotonic() - asked_at
@@ -100,6 +101,14 @@ class Conversation:
             self._taken.append(Taken(written_s, (), settled, 0.0 if is_over else waited_s))
             self._note(f"  told {sorted(settled)}")
         self._awaits += awaits
+
+    def _is_all_that_is_open(self, missing: Sequence[int]) -> bool:
+        """Whether to name none: nothing else is open, and that is shorter to write.
+
+        What has ended by then, and is too long to be attached, has to be named in the next await.
+        """
+        is_shorter = await_all_s(self._decode) < await_s(self._decode, len(missing))
+        return is_shorter and not self._tokens.keys() - self._said.keys() - set(missing)
 
     async def _send(self, step: AgentStep) -> None:
         for index in step.named:

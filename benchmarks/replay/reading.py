@@ -11,6 +11,7 @@ from mcp_types import CallToolResult, TextContent
 _FENCE = re.compile(r"--- (\w+) results of your earlier calls")
 _HEAD = re.compile(r"=== (fut_\S+) \(.*\) (\w+) ===")
 _PASS_ON = "[To pass this result on, write "
+_NOTHING = "Nothing is unsettled."
 _PENDING = "Still unsettled after "
 
 
@@ -43,9 +44,11 @@ def heard_from_call(result: CallToolResult) -> Heard:
 
 
 def heard_from_await(result: CallToolResult, tokens: Sequence[str]) -> Heard:
-    """Read the answer to an await of these tokens."""
+    """Read the answer to an await of these tokens, or of all that was unsettled."""
     own, attached = _parts(result)
-    if len(tokens) > 1:
+    if own == [_NOTHING]:
+        return Heard(None, None, attached)
+    if len(tokens) != 1:
         return Heard(None, None, attached | _headed(own))
     if own and own[0].startswith(_PENDING):
         return Heard(None, None, attached)

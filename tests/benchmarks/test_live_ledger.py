@@ -46,7 +46,7 @@ def with_futures(*tokens: str) -> Ledger:
         ("await_future", {"futures": ONE.upper().replace("FUT", "fut")}, result(VALUE)),
         ("await_future", {"futures": f'["{ONE}/code"]'}, result("QX-7F3K9D")),
         ("await_future", {"futures": [ONE]}, result("it failed", is_error=True)),
-        ("await_future", {}, result(VALUE)),
+        ("await_future", {}, result(f"=== {ONE} (lab: measure) resolved ===", VALUE)),
         ("await_future", {"futures": [ONE, "fut_x"]}, result(f"=== {ONE} (lab: measure) resolved ===", VALUE)),
         ("await_future", {"futures": [ONE, "fut_x"]}, result(f"=== {ONE}/code (lab: measure) failed ===", "No.")),
         ("get_future", {"future": ONE}, result(f"{ONE} (lab: measure) resolved", VALUE)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from math import inf
 
 import pytest
 
@@ -22,6 +23,7 @@ def brute_force_s(plan: Plan) -> float:
         step: Step, now: float, ends: Mapping[int, float], told: frozenset[int]
     ) -> Iterator[tuple[float, frozenset[int]]]:
         yield now, told
+        yield max([now + plan.await_all_s, *ends.values()]), frozenset(ends)
         # only what a step needs has to be named; where each name costs, nobody awaits what no step needs
         named = len([call for call in step.sees if call not in told])
         if plan.each_further_s and not named:
@@ -51,7 +53,7 @@ def brute_force_s(plan: Plan) -> float:
     return after(0, 0.0, {}, frozenset())
 
 
-def random_plan(seed: int, each_further_s: float = 0.0) -> Plan:
+def random_plan(seed: int, each_further_s: float = 0.0, await_all_s: float = inf) -> Plan:
     """Up to six calls with edges, in steps of one or more, some of which must see earlier values."""
     chance = random.Random(seed)
     count = chance.randint(1, 6)
@@ -70,7 +72,7 @@ def random_plan(seed: int, each_further_s: float = 0.0) -> Plan:
         if sent == count or chance.random() < 0.3:
             is_answer = sent == count or chance.random() < 0.5
             steps.append(Step(0.5, (), frozenset(range(sent)) if is_answer else frozenset()))
-    return Plan(jobs, tuple(steps), chance.choice((0.05, 0.5, 3.0)), each_further_s)
+    return Plan(jobs, tuple(steps), chance.choice((0.05, 0.5, 3.0)), each_further_s, await_all_s)
 
 
 def test_the_best_schedule_is_what_brute_force_finds() -> None:
@@ -82,6 +84,12 @@ def test_the_best_schedule_is_what_brute_force_finds() -> None:
 def test_it_is_so_too_where_an_await_costs_more_the_more_it_names() -> None:
     for seed in range(PROGRAMS):
         plan = random_plan(seed, each_further_s=0.4)
+        assert best_s(plan) == pytest.approx(brute_force_s(plan)), (seed, plan)
+
+
+def test_it_is_so_too_where_an_await_may_name_none_and_wait_for_all() -> None:
+    for seed in range(PROGRAMS):
+        plan = random_plan(seed, each_further_s=0.4, await_all_s=0.2)
         assert best_s(plan) == pytest.approx(brute_force_s(plan)), (seed, plan)
 
 
