@@ -79,10 +79,10 @@ class Vigil:
             return  # a refusal is a sign of life too
 
     async def _says_anything_within(self, seconds: float) -> bool:
+        before = self._hearing.at
         with anyio.move_on_after(seconds):
             await self._hearing.next()
-            return True
-        return False
+        return self._hearing.at != before  # it may have come in the very turn in which the time was over
 
     async def _wait_for_life(self) -> None:
         is_silent = True

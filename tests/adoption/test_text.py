@@ -131,7 +131,7 @@ def written(draw: st.DrawFn, value: Any) -> str:
     return json.dumps(value, ensure_ascii=draw(st.booleans()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.data(),
     st.dictionaries(st.text(max_size=4), VALUES, max_size=5),

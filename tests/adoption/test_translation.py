@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncfc_mcp.adoption.translation import Moved, Stays, translated
@@ -175,7 +175,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(CLIENTS),
     st.dictionaries(st.sampled_from([*KEYS, *OTHER_KEYS, *RARE_KEYS]), VALUES, max_size=5),

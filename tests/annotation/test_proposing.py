@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncfc_mcp.annotation import vocabulary
@@ -202,7 +202,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.builds(lambda *name: "_".join(name), NAMES, NAMES), min_size=1, max_size=4),
     st.dictionaries(st.sampled_from(["inputSchema", "annotations", "description"]), JSON),

@@ -52,7 +52,7 @@ def test_an_endless_row_of_which_few_are_unsettled_stays_short() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_number_is_that_of_the_longest_row(data: st.DataObject) -> None:
     program = Program()
     for number in range(data.draw(st.integers(1, 12))):

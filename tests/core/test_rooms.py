@@ -83,7 +83,7 @@ def test_blockers_say_that_the_limit_was_lowered_where_more_run_than_may() -> No
 
 
 @given(waiting=WAITING, newcomer=st.tuples(st.sampled_from(SERVERS), st.sampled_from(SCOPES)), capacities=CAPACITIES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_newcomer_is_behind_one_call_of_each_other_scope_and_of_each_other_server(
     waiting: list[tuple[str, str]], newcomer: tuple[str, str], capacities: dict[str, int]
 ) -> None:
@@ -102,7 +102,7 @@ def test_a_newcomer_is_behind_one_call_of_each_other_scope_and_of_each_other_ser
 
 
 @given(waiting=WAITING, capacities=CAPACITIES, in_all=st.integers(1, 5), data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_place_is_free_only_while_nobody_could_use_it(
     waiting: list[tuple[str, str]], capacities: dict[str, int], in_all: int, data: st.DataObject
 ) -> None:

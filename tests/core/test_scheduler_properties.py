@@ -138,5 +138,5 @@ class AnyProgram(RuleBasedStateMachine):
         assert [rooms.running, *(room.running for room in rooms.by_server.values())] == [0] * (1 + len(rooms.by_server))
 
 
-AnyProgram.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+AnyProgram.TestCase.settings = settings(max_examples=200, stateful_step_count=30)
 TestAnyProgram = AnyProgram.TestCase

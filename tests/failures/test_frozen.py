@@ -99,6 +99,21 @@ async def test_a_frozen_server_with_a_call_in_flight_is_shown_and_left_alone() -
             assert child("odd.py", "busy").pid == before.pid
 
 
+async def test_a_server_whose_answer_comes_as_patience_ends_is_kept() -> None:
+    with anyio.fail_after(20):
+        async with connected(odd("plain", "late"), patience=WATCHFUL) as connection:
+            await asked_once(connection)
+            before = child("odd.py", "late")
+            async with anyio.create_task_group() as tasks:
+                with frozen(before):
+                    tasks.start_soon(connection.call_tool, "echo", {})
+                    await stands(connection, ConnectionState.UNRESPONSIVE)
+                # held up ourselves: the answer and the end of the time for it are found in one turn of the event loop
+                time.sleep(2 * WATCHFUL.replace_after_s)  # noqa: ASYNC251
+            await stands(connection, ConnectionState.READY)
+            assert child("odd.py", "late").pid == before.pid
+
+
 async def test_a_server_that_never_answers_such_questions_is_not_judged_by_them() -> None:
     with capture_logs() as logs, anyio.fail_after(20):
         async with connected(odd("ignores_pings"), patience=WATCHFUL) as connection:

@@ -15,4 +15,4 @@ LIVES_S = 60.0 * EFFORT
 def examples(count: int) -> settings:
     """For properties that cost about as much each time, however long that is."""
     too_slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-    return settings(max_examples=count * EFFORT, deadline=None, suppress_health_check=too_slow)
+    return settings(max_examples=count * EFFORT, suppress_health_check=too_slow)

@@ -151,7 +151,7 @@ OUTPUT = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(outputs=st.lists(OUTPUT, min_size=1, max_size=3), carrier=OUTPUT, fails=st.booleans())
 async def test_whatever_tools_say_a_reader_finds_exactly_the_blocks_that_we_wrote(
     forging: tuple[GatewayClient, Shifty], outputs: list[str], carrier: str, fails: bool

@@ -108,7 +108,7 @@ TWO_OF_A_NAME_AND_THE_NEWER_DELETED = [
 
 
 # The fixture only opens stores; each example gets one of its own.
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @example(steps=TWO_OF_A_NAME_AND_THE_NEWER_DELETED, principal="alice")
 @given(steps=STEPS, principal=PRINCIPALS)
 def test_a_store_does_what_a_dictionary_does(
