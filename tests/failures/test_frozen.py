@@ -100,13 +100,16 @@ async def test_a_frozen_server_with_a_call_in_flight_is_shown_and_left_alone() -
 
 
 async def test_a_server_whose_answer_comes_as_patience_ends_is_kept() -> None:
+    async def call() -> None:
+        await connection.call_tool("echo", {})
+
     with anyio.fail_after(20):
         async with connected(odd("plain", "late"), patience=WATCHFUL) as connection:
             await asked_once(connection)
             before = child("odd.py", "late")
             async with anyio.create_task_group() as tasks:
                 with frozen(before):
-                    tasks.start_soon(connection.call_tool, "echo", {})
+                    tasks.start_soon(call)
                     await stands(connection, ConnectionState.UNRESPONSIVE)
                 # held up ourselves: the answer and the end of the time for it are found in one turn of the event loop
                 time.sleep(2 * WATCHFUL.replace_after_s)  # noqa: ASYNC251

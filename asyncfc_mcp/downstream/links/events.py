@@ -47,9 +47,13 @@ class EventReader:
     async def read(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[Event]:
         """The events, as they are complete."""
         async for chunk in chunks:
-            for line in self._splitter.feed(self._with_one_kind_of_end(chunk)):
-                for event in self._take(line):
-                    yield event
+            for event in self.feed(chunk):
+                yield event
+
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """The events that `chunk` completes."""
+        for line in self._splitter.feed(self._with_one_kind_of_end(chunk)):
+            yield from self._take(line)
 
     def _with_one_kind_of_end(self, chunk: bytes) -> bytes:
         # A line may end with either character, or with both.
