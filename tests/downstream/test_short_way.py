@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from asyncfc_mcp.config.models import RemoteEntry, ServerEntry
+from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.outcome import DownstreamLost
 from tests.downstream.support import connected, eras_over_http, seen_by
@@ -27,13 +28,74 @@ def at_path(server: ServerEntry, path: str, headers: dict[str, str] | None = Non
     return server.model_copy(update={"transport": RemoteEntry(url=url, headers=headers or {})})
 
 
-@pytest.mark.parametrize("tool", ["as_document", "as_events"])
+@pytest.mark.parametrize("tool", ["as_document", "as_events", "in_pieces"])
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 async def test_a_call_is_one_request_whether_its_answer_is_a_document_or_a_stream(era: str, tool: str) -> None:
     with anyio.fail_after(30):
         async with eras_over_http(era) as server, connected(server) as connection:
             assert (await connection.call_tool(tool, {})).text == tool
             assert len(await calls_of(connection, tool)) == 1
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_what_comes_before_the_answer_in_a_stream_is_heard_first(era: str) -> None:
+    heard: list[str | None] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        assert (progress, total) == (1, None)
+        heard.append(message)
+
+    with anyio.fail_after(30):
+        async with eras_over_http(era) as server, connected(server) as connection:
+            assert (await connection.call_tool("as_steps", {}, on_progress=hear)).text == "as_steps"
+            assert heard == ["half"]
+            assert len(await calls_of(connection, "as_steps")) == 1
+
+
+async def test_calls_of_a_session_say_which_it_is() -> None:
+    with anyio.fail_after(30):
+        async with eras_over_http("legacy") as server, connected(server) as connection:
+            for _ in range(2):
+                await connection.call_tool("as_events", {})
+            (listing,) = [one for one in await seen_by(connection) if one.get("method") == "tools/list"]
+            assert listing["x-headers"].keys() == {"mcp-session-id", "mcp-protocol-version"}
+            for call in await calls_of(connection, "as_events"):
+                assert call["x-headers"] == listing["x-headers"]
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_connection_is_used_again_after_a_stream(era: str) -> None:
+    with anyio.fail_after(30):
+        async with eras_over_http(era) as server, connected(server) as connection:
+            for _ in range(10):
+                await connection.call_tool("as_events", {})
+            # now and then the end of a stream comes later than the next call
+            assert len({call["x-port"] for call in await calls_of(connection, "as_events")}) < 5
+
+
+async def test_a_server_with_sessions_may_answer_what_it_was_asked_to_cancel(tmp_path: Path) -> None:
+    cancel, path = CancelRequest(), tmp_path / "go"
+    outcomes: list[str | None] = []
+
+    async def call() -> None:
+        outcome = await connection.call_tool("after_file", {"path": str(path)}, cancel_requested=cancel)
+        outcomes.append(outcome.text)
+
+    with anyio.fail_after(30):
+        async with (
+            eras_over_http("legacy") as server,
+            connected(server) as connection,
+            anyio.create_task_group() as tasks,
+        ):
+            await connection.call_tool("seen", {})
+            tasks.start_soon(call)
+            while not await calls_of(connection, "after_file"):
+                pass
+            cancel.set()
+            while not any(one.get("method") == "notifications/cancelled" for one in await seen_by(connection)):
+                pass
+            path.touch()
+    assert outcomes == ["after_file"]
 
 
 async def test_a_redirect_within_the_origin_is_followed() -> None:

@@ -79,28 +79,29 @@ class Posting:
         if response.is_stream_consumed:  # what is JSON was read by the client already
             answer = _read(response.content, message) if response.status_code == _OK else None
         elif _has_events(response):
-            body = _Body(response)
-            response = body.response
+            stream = _Stream(response)
             try:
-                event = await body.first_event(self._most_bytes)
+                event = await stream.first_event(self._most_bytes)
             except BaseException:
-                await _close(response)
+                await _close(stream)
                 raise
             answer = _read(event.data.head, message) if event is not None else None
             if answer is not None:
-                await self._leave(response)
+                await self._leave(stream)
+            else:
+                response = stream.unread()
         else:
             answer = None
         if answer is None:
             await self._hand_over(response, message)
         return answer
 
-    async def _leave(self, response: httpx2.Response) -> None:
+    async def _leave(self, stream: _Stream) -> None:
         """Close it once it has ended, right behind its answer, which does not wait for that."""
         try:
-            self._tasks.start_soon(_close, response)
+            self._tasks.start_soon(_close, stream)
         except RuntimeError:  # the connection has ended, and its tasks with it
-            await _close(response)
+            await _close(stream)
 
     def _request(self, message: SessionMessage) -> httpx2.Request:
         session = self._session() if not self.cancels_by_leaving(message) else None
@@ -160,17 +161,18 @@ def _revision_in(headers: Mapping[str, str]) -> str | None:
     return headers.get(MCP_PROTOCOL_VERSION_HEADER)
 
 
-class _Body(httpx2.AsyncByteStream):
-    """A response whose beginning was looked at, and which can still be read from there."""
+class _Stream(httpx2.AsyncByteStream):
+    """The body of a response whose beginning was looked at, and which can still be read from there."""
 
     def __init__(self, response: httpx2.Response) -> None:
-        self._inner = cast("httpx2.AsyncByteStream", response.stream)
-        self._parts = aiter(self._inner)
+        self._response = response
+        self._parts = aiter(cast("httpx2.AsyncByteStream", response.stream))
         self._seen: list[bytes] = []
-        self.response = httpx2.Response(
-            response.status_code, headers=response.headers, stream=self, request=response.request
-        )
-        """Has not been read."""
+
+    def unread(self) -> httpx2.Response:
+        """The response as if nobody had looked at it."""
+        head = self._response
+        return httpx2.Response(head.status_code, headers=head.headers, stream=self, request=head.request)
 
     async def first_event(self, most_bytes: int) -> Event | None:
         """The first event with data; None where that is no message or too long, or the stream ends before it."""
@@ -193,7 +195,7 @@ class _Body(httpx2.AsyncByteStream):
         if isinstance(parts, AsyncGenerator):
             with suppress(RuntimeError):  # somebody still reads it, whom the next line ends
                 await cast("AsyncGenerator[bytes]", parts).aclose()
-        await self._inner.aclose()
+        await self._response.aclose()
 
 
 def _has_events(response: httpx2.Response) -> bool:
@@ -212,6 +214,6 @@ def _read(said: bytes, message: SessionMessage) -> JSONRPCResponse | None:
     return answer if isinstance(request, JSONRPCRequest) and str(answer.id) == str(request.id) else None
 
 
-async def _close(response: httpx2.Response) -> None:
+async def _close(opened: httpx2.Response | _Stream) -> None:
     with anyio.move_on_after(_CLOSE_S, shield=True), suppress(Exception):  # nobody wants anything more of it
-        await response.aclose()
+        await opened.aclose()

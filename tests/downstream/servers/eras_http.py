@@ -41,8 +41,32 @@ async def endless() -> AsyncIterator[bytes]:
         await asyncio.sleep(0)  # nothing else would let it hear that nobody listens any more
 
 
+def event(message: dict[str, Any] | None) -> str:
+    return f"event: message\ndata: {json.dumps(message)}\n\n"
+
+
 async def events(answer: dict[str, Any] | None) -> AsyncIterator[str]:
-    yield f"event: message\ndata: {json.dumps(answer)}\n\n"
+    yield event(answer)
+
+
+async def steps(token: Any, answer: dict[str, Any] | None) -> AsyncIterator[str]:
+    params = {"progressToken": token, "progress": 1, "message": "half"}
+    yield event({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+    yield event(answer)
+
+
+async def in_pieces(answer: dict[str, Any] | None) -> AsyncIterator[str]:
+    said = ": hello\r\n\r\n" + event(answer)
+    for start in range(0, len(said), 7):
+        yield said[start : start + 7]
+        await asyncio.sleep(0)
+
+
+async def after_file(path: Path, answer: dict[str, Any] | None) -> AsyncIterator[str]:
+    yield ": it works on it\n\n"
+    while not path.exists():  # noqa: ASYNC110 - it comes from another process
+        await asyncio.sleep(0.01)
+    yield event(answer)
 
 
 async def act_slowly(tool: str, arguments: dict[str, Any]) -> None:
@@ -66,6 +90,7 @@ async def post(request: Request) -> Response:
     message["x-headers"] = {key: value for key, value in request.headers.items() if key.startswith("mcp-")}
     message["x-header-names"] = sorted(request.headers.keys())
     message["x-cookies"] = request.cookies
+    message["x-port"] = request.client.port if request.client else None
     if message.get("method") == "tools/call":
         if params["name"] == "break_off":
             return StreamingResponse(half(), headers={"content-length": "100"}, media_type="application/json")
@@ -74,13 +99,27 @@ async def post(request: Request) -> Response:
         await act_slowly(params["name"], params.get("arguments") or {})
     answer = server.take(message)
     headers = {"mcp-session-id": session} if session else {}
-    if params.get("name") == "as_events":
-        return StreamingResponse(events(answer), headers=headers, media_type="text/event-stream")
+    if (stream := as_stream(params, answer)) is not None:
+        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
     if params.get("name") == "set_cookie":
         headers["set-cookie"] = "place=here"
     if params.get("name") == "for_another":
         answer = {**(answer or {}), "id": "no request of yours"}
     return JSONResponse(answer, headers=headers) if answer else Response(status_code=202, headers=headers)
+
+
+def as_stream(params: dict[str, Any], answer: dict[str, Any] | None) -> AsyncIterator[str] | None:
+    match params.get("name"):
+        case "as_events":
+            return events(answer)
+        case "as_steps":
+            return steps(params["_meta"]["progressToken"], answer)
+        case "in_pieces":
+            return in_pieces(answer)
+        case "after_file":
+            return after_file(Path(params["arguments"]["path"]), answer)
+        case _:
+            return None
 
 
 async def moved(_: Request) -> Response:
