@@ -98,6 +98,13 @@ async def test_a_server_with_sessions_may_answer_what_it_was_asked_to_cancel(tmp
     assert outcomes == ["after_file"]
 
 
+async def test_a_server_with_sessions_may_answer_on_another_stream_than_that_of_the_call() -> None:
+    with anyio.fail_after(30):
+        async with eras_over_http("legacy") as server, connected(at_path(server, "/talkative")) as connection:
+            await connection.call_tool("seen", {})
+            assert (await connection.call_tool("aside", {})).text == "aside"
+
+
 async def test_a_redirect_within_the_origin_is_followed() -> None:
     with anyio.fail_after(30):
         async with eras_over_http("modern") as server, connected(at_path(server, "/moved")) as connection:

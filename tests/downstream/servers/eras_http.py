@@ -21,6 +21,8 @@ ERAS = sys.argv[1]
 servers: dict[str, Server] = {}
 everything: list[dict[str, Any]] = []
 """What all sessions were sent, each message with its headers."""
+aside: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+"""Answers that go over the stream of a session, and not over that of their request."""
 
 
 class Announced(uvicorn.Server):
@@ -60,6 +62,17 @@ async def in_pieces(answer: dict[str, Any] | None) -> AsyncIterator[str]:
     for start in range(0, len(said), 7):
         yield said[start : start + 7]
         await asyncio.sleep(0)
+
+
+async def silence() -> AsyncIterator[str]:
+    while True:
+        yield ": nothing yet\n\n"
+        await asyncio.sleep(0.01)
+
+
+async def said_aside() -> AsyncIterator[str]:
+    while True:
+        yield event(await aside.get())
 
 
 async def after_file(path: Path, answer: dict[str, Any] | None) -> AsyncIterator[str]:
@@ -110,6 +123,9 @@ async def post(request: Request) -> Response:
 
 def as_stream(params: dict[str, Any], answer: dict[str, Any] | None) -> AsyncIterator[str] | None:
     match params.get("name"):
+        case "aside":
+            aside.put_nowait(answer)
+            return silence()
         case "as_events":
             return events(answer)
         case "as_steps":
@@ -126,6 +142,10 @@ async def moved(_: Request) -> Response:
     return RedirectResponse("/mcp", 307)
 
 
+async def listen(_: Request) -> Response:
+    return StreamingResponse(said_aside(), media_type="text/event-stream")
+
+
 async def delete(_: Request) -> Response:
     everything.append({"method": "DELETE"})
     return Response(status_code=204)
@@ -137,6 +157,8 @@ if __name__ == "__main__":
             Route("/mcp", post, methods=["POST"]),
             Route("/mcp", delete, methods=["DELETE"]),
             Route("/moved", moved, methods=["POST"]),
+            Route("/talkative", post, methods=["POST"]),
+            Route("/talkative", listen, methods=["GET"]),
         ]
     )
     Announced(uvicorn.Config(app, port=int(sys.argv[2]), log_level="critical", ws="none", lifespan="off")).run()
