@@ -164,9 +164,7 @@ class Answers:
             return False
         if not waiter.answer.done():
             waiter.answer.set_result(said.result if isinstance(said, JSONRPCResponse) else said.error)
-        if (
-            waiter.on_short_way is not None
-        ):  # on the stream of the session, say, not on that of the request
+        if waiter.on_short_way is not None:  # on the stream of the session, say, not on that of the request
             waiter.on_short_way.cancel()
         return True
 

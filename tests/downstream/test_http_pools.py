@@ -120,9 +120,29 @@ async def left_after_its_event(server: Streamer, method: str, times: int) -> Non
 
 
 async def test_a_connection_is_used_again_whose_stream_was_left_after_its_answer() -> None:
-    server = Streamer(ends_after_s=0.01)
+    server = Streamer(ends_after_s=0)
     await left_after_its_event(server, "POST", 5)
     assert server.connections == 1
+
+
+async def test_a_connection_is_used_again_after_a_202_whose_body_nobody_has_read() -> None:
+    connections = 0
+
+    async def talk(stream: SocketStream) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            async with stream:
+                while True:
+                    await stream.receive()
+                    await stream.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+    with anyio.fail_after(bound_s(20)):
+        async with in_front_of(talk) as (client, url):
+            for _ in range(3):
+                async with client.stream("POST", url) as response:
+                    assert response.status_code == 202
+    assert connections == 1
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import cast
 
 import anyio
@@ -45,7 +46,7 @@ class Pools(httpx2.AsyncBaseTransport):
             raise
         if isinstance(response.stream, httpx2.AsyncByteStream):
             # what a GET opens ends with its connection; whoever leaves a document has a reason
-            has_end = request.method == "POST" and _is_stream(response)
+            has_end = request.method == "POST" and (response.status_code == HTTPStatus.ACCEPTED or _is_stream(response))
             response.stream = _Stream(response.stream, lambda: self._leave(number), has_end=has_end)
         return response
 
@@ -81,8 +82,8 @@ class _Stream(httpx2.AsyncByteStream):
     """A response that says when it is over.
 
     Args:
-        has_end: whether to read on to its end where whoever reads it leaves before: a connection can be used again only
-            after that, and the end of a stream of events comes right behind its answer.
+        has_end: whether to read on to its end where whoever has it leaves before: a connection can be used again only
+            after that, and the end of a stream of events comes right behind its answer, that of a 202 at once.
     """
 
     def __init__(self, inner: httpx2.AsyncByteStream, leave: Callable[[], Awaitable[None]], *, has_end: bool) -> None:
@@ -101,7 +102,8 @@ class _Stream(httpx2.AsyncByteStream):
             return
         self._is_closed = True
         try:
-            if self._has_end and self._parts is not None:
+            if self._has_end:
+                self._parts = self._parts or aiter(self._inner)
                 await _read_on(self._parts)
         finally:
             await self._close()
