@@ -71,7 +71,14 @@ class Program:
         return "\n".join([f"seed {self.seed}, widths {self.widths or 'all 1'}", *lines])
 
 
-def draw(seed: int, *, length: int = 10, fails: float = 0.2, awaits: float = 0.1) -> Program:
+def draw(
+    seed: int,
+    *,
+    length: int = 10,
+    fails: float = 0.2,
+    awaits: float = 0.1,
+    longest_delay_s: float = LONGEST_DELAY_S,
+) -> Program:
     """A program whose calls are sent one after another.
 
     It begins with a key that holds the name of another one, so that a key may be the result of a call too.
@@ -89,7 +96,7 @@ def draw(seed: int, *, length: int = 10, fails: float = 0.2, awaits: float = 0.1
             chance.choice(["one", "one", "one", "two"]),
             chance.choice(keys),
             f"{index}." if kind != "get" else "",
-            delay_s=round(chance.choice([0, 1]) * chance.uniform(0, LONGEST_DELAY_S), 4),
+            delay_s=round(chance.choice([0, 1]) * chance.uniform(0, longest_delay_s), 4),
             fails=kind != "get" and chance.random() < fails,
             awaits=Earlier(chance.randrange(index)) if chance.random() < awaits else None,
         )
