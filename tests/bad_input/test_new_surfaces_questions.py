@@ -201,6 +201,7 @@ async def test_an_unreadable_answer_is_never_answered_under_an_id_of_the_clients
 
 @HANDSHAKES
 async def test_only_the_first_of_two_answers_counts(gateway: Place, way: Way) -> None:
+    gateway.app.gateway.questions.timeout_s = LIMIT_S
     async with gateway.wire(way) as client:
         call = await client.start_call("old_ask_many", **ASK)
         asked = await client.question()
@@ -226,6 +227,7 @@ NO_RESPONSES: list[Any] = [
 async def test_responses_of_the_wrong_shape_are_refused_and_may_be_sent_again(
     gateway: Place, way: Way, responses: Any
 ) -> None:
+    gateway.app.gateway.questions.timeout_s = LIMIT_S
     async with gateway.wire(way) as client:
         key, shown = await shown_to(client)
         said = json.loads(json.dumps(responses).replace("KEY", key))
@@ -239,6 +241,7 @@ async def test_responses_of_the_wrong_shape_are_refused_and_may_be_sent_again(
 async def test_a_client_that_leaves_the_answer_out_is_shown_the_question_again(
     gateway: Place, way: Way, responses: Any
 ) -> None:
+    gateway.app.gateway.questions.timeout_s = LIMIT_S
     async with gateway.wire(way) as client:
         key, shown = await shown_to(client)
         once_more = await again(client, shown, inputResponses=responses)
@@ -263,6 +266,7 @@ async def again(client: Wire, shown: Json, **more: Any) -> Json:
 
 @MODERN
 async def test_a_request_state_that_was_used_is_of_no_further_use(gateway: Place, way: Way) -> None:
+    gateway.app.gateway.questions.timeout_s = LIMIT_S
     async with gateway.wire(way) as client:
         key, shown = await shown_to(client)
         await again(client, shown, inputResponses={key: RED})
@@ -275,6 +279,7 @@ async def test_a_request_state_that_was_used_is_of_no_further_use(gateway: Place
 
 @MODERN
 async def test_a_request_state_is_good_for_its_own_request_alone(gateway: Place, way: Way) -> None:
+    gateway.app.gateway.questions.timeout_s = LIMIT_S
     async with gateway.wire(way) as client:
         key, shown = await shown_to(client)
         state = shown["requestState"]
@@ -295,6 +300,7 @@ async def test_a_request_state_is_good_for_its_own_request_alone(gateway: Place,
 
 @pytest.mark.parametrize("way", [way for way in WAYS if str(way) == "http-legacy"], ids=str)
 async def test_a_session_cannot_answer_what_another_was_asked(gateway: Place, way: Way) -> None:
+    gateway.app.gateway.questions.timeout_s = LIMIT_S
     async with gateway.wire(way) as client, gateway.wire(way) as stranger:
         call = await client.start_call("old_ask_many", **ASK)
         asked = await client.question()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -91,11 +92,13 @@ async def test_answers_over_http_are_not_held_back() -> None:
     way = WAYS[2]
     async with place("http", {"toy": free_toy()}) as gateway, gateway.wire(way) as client:
         await client.request("resources/list")
-        begun_at = anyio.current_time()
+        took_s: list[float] = []
         for _ in range(20):
+            begun_at = anyio.current_time()
             await client.request("resources/list")
+            took_s.append(anyio.current_time() - begun_at)
         # 40 ms each while Nagle's algorithm waits for the acknowledgement of what went before
-        assert anyio.current_time() - begun_at < bound_s(0.4)
+        assert statistics.median(took_s) < bound_s(0.02)
 
 
 async def test_a_process_whose_client_never_reads_a_flood_ends_with_it(tmp_path: Any) -> None:

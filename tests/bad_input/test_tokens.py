@@ -86,7 +86,7 @@ async def test_an_expired_token_is_an_error_that_names_the_live_ones(tool: str, 
 
 
 async def test_the_name_of_an_expired_future_can_be_given_again() -> None:
-    async with toy_gateway(ttl_s=0.1) as gateway:
+    async with toy_gateway(ttl_s=1) as gateway:
         await gateway.call("echo", text="first", _as="page")
         await _until_gone(gateway, "fut_page")
         await gateway.call("echo", text="second", _as="page")
@@ -94,7 +94,7 @@ async def test_the_name_of_an_expired_future_can_be_given_again() -> None:
 
 
 async def test_a_value_that_a_pending_call_needs_outlives_its_time() -> None:
-    async with toy_gateway(ttl_s=0.1) as gateway:
+    async with toy_gateway(ttl_s=1) as gateway:
         await gateway.call("echo", text='["kept"]', _as="value")
         held = await gateway.token("hold", key="a", _wait_s=0)
         both = await gateway.token("list_arguments", _wait_s=0, values="fut_value", options={"x": held})

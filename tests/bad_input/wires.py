@@ -78,12 +78,12 @@ class Wire:
         self.asked: list[Json] = []
         """Requests of the gateway that nobody has taken yet."""
         self._ids = itertools.count(1)
-        self._answers: dict[Any, Json] = {}
+        self._answers: dict[Any, list[Json]] = {}
         self._changed = anyio.Event()
 
     def heard(self, message: Json) -> None:
         if "method" not in message:
-            self._answers[message.get("id")] = message
+            self._answers.setdefault(message.get("id"), []).append(message)
         elif "id" in message:
             self.asked.append(message)
         else:
@@ -155,12 +155,12 @@ class Wire:
     async def answer(self, number: Any) -> Json:
         """The answer to that request."""
         with anyio.fail_after(bound_s(LIMIT_S)):
-            while number not in self._answers:
+            while not self._answers.get(number):
                 await self._changed.wait()
-        return self._answers.pop(number)
+        return self._answers[number].pop(0)
 
     def has_answer(self, number: Any) -> bool:
-        return number in self._answers
+        return bool(self._answers.get(number))
 
     async def notified(self, method: str) -> Json:
         """The next notification of that method; others are dropped."""

@@ -40,6 +40,8 @@ async def play(plan: Plan, times: Times) -> tuple[History, World]:
     async with world.running():
         agents = agents_of(world)
         await _all_up(world)
+        for gateway in world.gateways:
+            await gateway.reached_servers()
         fresh = {gateway.name: await gateway.probe() for gateway in world.gateways}
         with anyio.move_on_after(times.chaos_s):
             async with anyio.create_task_group() as tasks:

@@ -19,8 +19,8 @@ import psutil
 from asyncfc_mcp.downstream.links import guardian
 from tests.bounds import bound_s
 from tests.chaos.probe import FILE_VARIABLE
-from tests.chaos.proxy import free_port
 from tests.chaos.wire import Lost, Overdue, Pipes
+from tests.downstream.support import free_port
 
 if TYPE_CHECKING:
     from tests.chaos.world import World
@@ -190,6 +190,14 @@ class Gateway:
         assert self._process.stdin is not None
         await self._process.stdin.aclose()
         self._world.watch_orphans(self.label, family)
+
+    async def reached_servers(self) -> None:
+        """Return once its process has reached every server, which it does while it takes requests already."""
+        log = self._folder / f"{self.generation}.log"
+        said = [f'"event": "server_ready", "server": "{name}"' for name in self._world.servers_of(self.name)]
+        with anyio.fail_after(bound_s(START_LIMIT_S)):
+            while not all(one in log.read_text(errors="replace") for one in said):  # noqa: ASYNC110  as in `probe`
+                await anyio.sleep(0.05)
 
     async def probe(self) -> dict[str, Any]:
         """What it holds now."""

@@ -16,8 +16,9 @@ from tests.bounds import bound_s
 from tests.chaos.gateways import ROOT, Gateway
 from tests.chaos.history import History
 from tests.chaos.plan import Plan
-from tests.chaos.proxy import Proxy, free_port
+from tests.chaos.proxy import Proxy
 from tests.chaos.servers import counter_arguments, make_repository, servers_of
+from tests.downstream.support import free_port
 from tests.process.support import alive
 
 ORPHANS_END_WITHIN_S = 6.0

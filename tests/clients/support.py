@@ -97,8 +97,9 @@ class Visit:
 def make_place(folder: Path) -> Place:
     """A gateway in front of two small servers, where only `started` waits for something: the end of `destroy`."""
     tools: Json = {name: {"reads": [], "writes": []} for name in ("echo", "add", "hold", "release")}
-    tools["add"]["inline_wait_s"] = 20  # it may belong to a step whose second is used up, on a machine that is busy
     tools |= {"destroy": {"writes": ["it"]}, "started": {"reads": ["it"]}}
+    for name in ("echo", "add", "destroy"):  # no tokens: on a busy machine the second of a step may not be enough
+        tools[name]["inline_wait_s"] = 20
     toy = {"command": sys.executable, "args": [str(TOY)], "asyncfc": {"prefix": "", "tools": tools}}
     shelf = {"command": sys.executable, "args": [str(HERE / "shelf.py")], "asyncfc": {"prefix": ""}}
     config = folder / "config.json"

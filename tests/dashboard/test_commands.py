@@ -104,9 +104,11 @@ async def test_a_token_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
 
 async def test_statistics_say_what_overlapped_and_how_long_calls_took(tmp_path: Path) -> None:
     async with gateway(tmp_path, "--dashboard", "0") as client:
-        await call(client, "sleep", "one", seconds=0.5)
+        await call(client, "hold", "one", key="a")
         await call(client, "sleep", "two", seconds=0.5)
         await call(client, "fail", "broken", message="no")
+        await client.call_tool("await_future", {"futures": ["fut_two"]})
+        await client.call_tool("release", {"key": "a", "_wait_s": 5})
         await client.call_tool("await_future", {"futures": ["fut_one", "fut_two", "fut_broken"]})
         (stats,) = json.loads(await said(tmp_path, "stats", "--json"))
         assert stats["saved_s"] > 0.1

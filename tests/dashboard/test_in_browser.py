@@ -100,7 +100,7 @@ async def test_overlapping_calls_stand_below_each_other_and_count_what_they_save
     browser: Browser, tmp_path: Path
 ) -> None:
     async with looking(browser, tmp_path) as (gateway, page):
-        await gateway.call("sleep", "one", seconds=0.6)
+        await gateway.call("sleep", "one", seconds=2)
         await gateway.call("sleep", "two", seconds=0.6)
         await gateway.settled("one", "two")
         await expect(page.locator("[data-group=resolved] b")).to_have_text("2")

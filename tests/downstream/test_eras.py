@@ -10,8 +10,9 @@ import pytest
 
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims, Era
 from asyncfc_mcp.downstream.outcome import DownstreamUnavailable
+from asyncfc_mcp.downstream.status import ConnectionState
 from tests.bounds import bound_s
-from tests.downstream.support import connected, eras, eras_over_http, running, seen_by
+from tests.downstream.support import connected, eras, eras_over_http, reached, running, seen_by
 
 pytestmark = pytest.mark.anyio
 
@@ -98,8 +99,8 @@ async def test_nothing_is_said_before_the_client_is_known() -> None:
 
 async def test_a_client_that_says_nothing_is_taken_to_be_able_to_do_everything() -> None:
     with anyio.fail_after(20):
+        start = anyio.current_time()
         async with running([eras("dual")], waits_for_claims=True) as pool:
-            start = anyio.current_time()
             connection = pool.connection("eras")
             seen = await seen_by(connection)
             assert 1.9 < anyio.current_time() - start < bound_s(6)
@@ -125,5 +126,6 @@ async def test_lists_are_kept_for_each_kind_of_client(tmp_path: Path) -> None:
 async def test_a_refused_handshake_is_told_in_the_servers_words() -> None:
     with anyio.fail_after(20):
         async with connected(eras("refusing"), claims=Claims("legacy"), start_timeout_s=1.0) as connection:
+            await reached(connection, ConnectionState.WAITING)
             with pytest.raises(DownstreamUnavailable, match="not today"):
                 await connection.call_tool("seen", {})

@@ -55,8 +55,8 @@ async def test_a_server_that_never_lists_is_waited_for_once(monkeypatch: pytest.
     server = entry("hung", StdioEntry(command=sys.executable, args=("-c", "import time; time.sleep(100)")))
     with anyio.fail_after(30):
         async with running([server]) as pool:
-            first = anyio.current_time()
+            began_at = anyio.current_time()
             assert await pool.catalog.tools() == ()
-            second = anyio.current_time()
+            assert anyio.current_time() - began_at >= 0.3
+            monkeypatch.setattr("asyncfc_mcp.downstream.catalog.LIST_TIMEOUT_S", 3_600)
             assert await pool.catalog.tools() == ()
-            assert anyio.current_time() - second < 0.3 <= second - first

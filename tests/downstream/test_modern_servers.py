@@ -142,6 +142,7 @@ async def test_a_server_that_is_not_there_is_named_without_its_address(kind: str
     port = free_port()
     with capture_logs() as logs, anyio.fail_after(60):
         async with connected(remote(kind, port), start_timeout_s=0.5) as connection:
+            await reached(connection, ConnectionState.WAITING)
             with pytest.raises(DownstreamUnavailable, match="reached") as raised:
                 await connection.call_tool("echo", {"text": ""})
     assert str(port) not in str(raised.value)

@@ -68,11 +68,12 @@ async def test_rubbish_on_stdout_is_logged_and_ends_nothing() -> None:
 
 async def test_a_server_that_exits_at_once_is_reported_and_tried_again() -> None:
     with anyio.fail_after(20):
-        async with connected(odd("exits_at_once"), start_timeout_s=2) as connection:
+        async with connected(odd("exits_at_once"), start_timeout_s=0.5) as connection:
+            while connection.status.attempts < 2:
+                await anyio.lowlevel.checkpoint()
             with pytest.raises(DownstreamUnavailable, match="exited with code 3"):
                 await connection.call_tool("echo", {})
             status = connection.status
-    assert status.attempts >= 2
     assert "exited with code 3" in (status.message or "")
 
 
@@ -304,4 +305,4 @@ async def test_an_obedient_server_ends_at_end_of_file() -> None:
         async with running([odd()]) as pool:
             await pool.connection("odd").call_tool("echo", {})
             start = time.monotonic()
-        assert time.monotonic() - start < bound_s(0.3)
+        assert time.monotonic() - start < bound_s(0.5)  # before it would have been killed

@@ -71,6 +71,7 @@ async def test_the_list_of_tools_follows_what_servers_add() -> None:
 
 async def test_a_model_is_taught_the_rules() -> None:
     async with opened() as gateway:
+        await gateway.tools(wrapped=False)  # it waits longer for the servers than the instructions do
         said = await gateway.instructions()
         assert said.startswith(RULES)
         assert "toy: Play nicely." in said

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 import anyio.lowlevel
 import pytest
 from structlog.testing import capture_logs
 
+from asyncfc_mcp.downstream.connection import Connection
 from asyncfc_mcp.downstream.patience import Patience
 from asyncfc_mcp.downstream.status import ConnectionState
-from tests.downstream.support import ERAS, connected, eras, odd
+from tests.downstream.support import ERAS, connected, eras, odd, seen_by
 from tests.failures.support import WATCHFUL, child, frozen, gone, stands
 
 pytestmark = [
@@ -22,10 +24,14 @@ pytestmark = [
 ]
 
 
-async def asked_once(connection: Any) -> None:
-    """A call, and the silence after it in which the server is asked for the first time."""
-    await connection.call_tool("echo", {})
-    await anyio.sleep(0.2)  # nothing of the asking can be seen from outside
+async def asked_once(connection: Connection, is_asked: Callable[[], Awaitable[bool]] | None = None) -> None:
+    """Wait until the server, which answers in turn, says that it was asked: by then it is judged by its answers."""
+    while not await (is_asked or partial(_was_pinged, connection))():  # noqa: ASYNC110 - it is asked in a silence
+        await anyio.sleep(2 * WATCHFUL.first_quiet_s)
+
+
+async def _was_pinged(connection: Connection) -> bool:
+    return (await connection.call_tool("pings", {})).text != "0"
 
 
 async def test_a_frozen_server_with_nothing_to_do_is_replaced_so_that_the_next_call_reaches_a_living_one() -> None:
@@ -44,11 +50,14 @@ async def test_a_frozen_server_with_nothing_to_do_is_replaced_so_that_the_next_c
     assert len([line for line in logs if line["event"] == "server_unresponsive"]) == 1
 
 
+async def _was_discovered_again(connection: Connection) -> bool:
+    return [message["method"] for message in await seen_by(connection)].count("server/discover") > 1
+
+
 async def test_a_modern_server_is_asked_too() -> None:
     with anyio.fail_after(20):
         async with connected(eras("modern"), patience=WATCHFUL) as connection:
-            await connection.call_tool("seen", {})
-            await anyio.sleep(0.2)
+            await asked_once(connection, partial(_was_discovered_again, connection))
             before = child(ERAS.name)
             with frozen(before):
                 await gone(before)

@@ -115,7 +115,7 @@ async def test_a_server_that_never_starts_is_given_up_once_and_for_good(tmp_path
 
 async def test_a_call_tries_a_given_up_server_again_once_in_a_while(tmp_path: Path) -> None:
     go = tmp_path / "go"
-    patience = quick(1, called_try_s=0.2)
+    patience = quick(1, called_try_s=2.0)
     with anyio.fail_after(20):
         async with connected(odd("starts_when", str(go), restart_limit=1), patience=patience) as connection:
             await stands(connection, ConnectionState.FAILED)

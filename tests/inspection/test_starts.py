@@ -105,7 +105,7 @@ def test_text_on_stdout_is_a_warning_when_the_server_works_all_the_same(doctor: 
 
 
 def test_a_program_that_speaks_no_mcp_is_told(doctor: Doctor) -> None:
-    said = doctor.of_one(shaped(noise=["Welcome to the shell"], silent=True), "--timeout", "2")
+    said = doctor.of_one(shaped(noise=["Welcome to the shell"], silent=True), "--timeout", "5")
     assert "Welcome to the shell" in said.finding("not_mcp")["fact"]
 
 

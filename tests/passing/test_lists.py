@@ -92,6 +92,7 @@ async def test_the_first_server_of_a_shared_uri_answers_and_the_other_is_announc
 
 async def test_list_futures_tells_what_was_left_out() -> None:
     async with running({"b": library("b"), "a": library("a")}) as gateway:
+        await gateway.client.list_resources()  # it waits longer for the servers than the handshake does
         told = await gateway.text("list_futures")
     assert "resource 'book://shared' of server 'a' is left out: server 'b' has one of that URI" in told
 

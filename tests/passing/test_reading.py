@@ -140,6 +140,8 @@ async def test_a_uri_waits_for_the_value_it_needs(era: Era) -> None:
 async def test_references_that_are_of_no_use_say_why(era: Era) -> None:
     async with running({"lib": library(), "toy": toy()}, era=era, await_cap_s=0.2) as gateway:
         failed = await gateway.named("fail", message="no luck")
+        (future,) = gateway.app.gateway.table
+        await eventually(future.settled.is_set)
         held = await gateway.token("hold", key="k", _wait_s=0)
         messages: list[str] = []
         for part in (f"${{{failed}}}", f"${{{held}}}", "${fut_none}", held):

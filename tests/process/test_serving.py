@@ -68,7 +68,7 @@ async def test_one_server_that_does_not_start_keeps_no_kept_list_back(tmp_path: 
     async with started(tmp_path, servers) as gateway:
         await gateway.initialize()
         assert (await gateway.request("tools/list"))["result"] == listed["result"]
-        assert (await gateway.text("echo", text="hi")).startswith("hi")
+        assert (await gateway.text("echo", text="hi", _wait_s=LIMIT_S)).startswith("hi")
 
 
 async def test_stdout_carries_nothing_but_json_rpc_when_others_print(tmp_path: Path) -> None:

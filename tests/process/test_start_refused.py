@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from asyncfc_mcp.cli.main import main
 from tests.harness import toy
-from tests.process.support import run, started
+from tests.process.support import LIMIT_S, run, started
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +95,7 @@ async def test_a_gateway_hidden_behind_a_script_ends_and_the_others_work(tmp_pat
         assert failed["server"] == "hidden"
         assert "exited with code 2" in failed["why"]
         assert "will not run behind itself" in (await gateway.logged("server_stderr"))["line"]
-        assert await gateway.text("echo", text="hi") == "hi"
+        assert await gateway.text("echo", text="hi", _wait_s=LIMIT_S) == "hi"
         assert "Server hidden is" in await gateway.text("list_futures")
 
 

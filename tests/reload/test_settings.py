@@ -115,7 +115,7 @@ async def test_a_higher_limit_of_futures_lets_in_who_waits_for_it(tmp_path: Path
         await until_listed(gateway, "a_who")
         await gateway.call("a_hold_until", path=gate.path, _as="first", _wait_s=0)
         await gate.begun()
-        waiting = await gateway.start_call("a_who")
+        waiting = await gateway.start_call("a_who", {"_wait_s": LIMIT_S})
         await file.change(entry, max_unsettled=2)
         assert text_of(await gateway.answer(waiting)).startswith("first ")
         gate.open()

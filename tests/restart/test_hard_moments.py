@@ -167,7 +167,8 @@ async def test_damaged_rows_are_settled_and_keep_no_other_from_it(tmp_path: Path
             book.open(f"{number}")
         async with stdio_gateway(tmp_path, servers) as gateway:
             for token in tokens:
-                assert "failed (outcome_unknown)" in await gateway.text("await_future", futures=[token], timeout_s=1)
+                told = await gateway.text("await_future", futures=[token], timeout_s=LIMIT_S)
+                assert "failed (outcome_unknown)" in told
 
 
 async def test_an_odd_row_is_settled_and_keeps_no_gateway_from_starting(tmp_path: Path) -> None:
@@ -185,7 +186,8 @@ async def test_an_odd_row_is_settled_and_keeps_no_gateway_from_starting(tmp_path
             book.open(gate)
         async with stdio_gateway(tmp_path, servers) as gateway:
             for token in tokens:
-                assert "failed (outcome_unknown)" in await gateway.text("await_future", futures=[token], timeout_s=1)
+                told = await gateway.text("await_future", futures=[token], timeout_s=LIMIT_S)
+                assert "failed (outcome_unknown)" in told
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the user's profile guards folders there")

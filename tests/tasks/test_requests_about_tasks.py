@@ -120,7 +120,7 @@ async def test_a_request_that_the_server_refuses_fails_its_task() -> None:
 
 
 async def test_a_failure_of_the_gateways_own_is_a_result_as_it_is_inline() -> None:
-    async with with_tasks({"toy": toy(tools={**SLOW, "hold": {**FREE, "timeout_s": 0.2}})}) as client:
+    async with with_tasks({"toy": toy(tools={**SLOW, "hold": {**FREE, "timeout_s": 1}})}) as client:
         task_id = await client.task("hold", key="a")
         needing = await client.task("echo", text=task_id)
         task = await client.ended(task_id)

@@ -118,7 +118,7 @@ async def test_a_client_that_goes_while_pings_reach_it_ends_its_call(
 ) -> None:
     async with gateway.http() as http, gateway.client() as watcher:
         async with held(http, monkeypatch):
-            pass
+            await call(watcher, "started", key="a", _wait_s=LIMIT_S)
         assert await until(watcher, "cancelled", lambda seen: seen == "1", _wait_s=LIMIT_S) == "1"
 
 
@@ -149,7 +149,8 @@ async def test_events_have_no_more_ends_of_lines_than_events_have(gateway: Place
 
 
 async def test_a_refused_call_leaves_the_wait_of_later_ones_as_it_is(gateway: Place) -> None:
-    async with gateway.http(**{"asyncfc-scope": "a" * 40}) as http:
+    async with gateway.http(**{"asyncfc-scope": "a" * 40}) as http, gateway.client() as other:
+        await call(other, "echo", text="the server is up", _wait_s=LIMIT_S)
 
         async def echo(arguments: Any) -> httpx2.Response:
             message, headers = http.modern("echo", arguments)

@@ -49,6 +49,7 @@ def tool(name: str, **more: Any) -> dict[str, Any]:
 
 
 pending_late: list[Any] = []
+pings = 0
 listed = [tool("echo", description="says it again", **{"x-unknown": 1}), tool("die"), tool("huge"), tool("never")]
 
 
@@ -104,6 +105,8 @@ def call(request_id: Any, name: str, arguments: dict[str, Any]) -> None:
         send({"id": request_id, "result": "text"})
     elif name == "refuse":
         send({"id": request_id, "error": {"code": -32000, "message": "no", "data": {"why": "because"}}})
+    elif name == "pings":
+        send({"id": request_id, "result": text(str(pings))})
     elif name == "environment":
         send({"id": request_id, "result": text(json.dumps({key: os.environ.get(key) for key in arguments["keys"]}))})
     elif name == "stderr":
@@ -153,6 +156,9 @@ for line in sys.stdin:
     elif method == "ping" and MODE == "ignores_pings":
         sys.stderr.write("a ping\n")
         sys.stderr.flush()
+    elif method == "ping":
+        pings += 1
+        send({"id": request_id, "error": {"code": -32601, "message": "Method not found"}})
     elif method == "tools/call":
         call(request_id, params["name"], params.get("arguments") or {})
     elif method == "notifications/cancelled":
