@@ -59,7 +59,6 @@ class _Waiter:
     """Progress that has come and is on its way to whoever listens."""
     on_short_way: anyio.CancelScope | None = None
     """Around what is being sent that way."""
-    is_cancelled_by_leaving: bool = False
 
 
 class Answers:
@@ -134,16 +133,15 @@ class Answers:
         return outcome
 
     async def _send_short(self, short_way: ShortWay, message: SessionMessage, waiter: _Waiter) -> None:
-        waiter.is_cancelled_by_leaving = short_way.cancels_by_leaving(message)
         with anyio.CancelScope() as waiter.on_short_way:
             answer = await short_way.send(message)
             if answer is not None and not waiter.answer.done():
                 waiter.answer.set_result(answer.result)
 
     def abort(self, request_id: RequestId) -> None:
-        """Leave a request that goes the short way, where that has its server cancel it."""
+        """Stop sending a request that goes the short way, which has its server cancel it."""
         waiter = self._waiters.get(str(request_id))
-        if waiter is not None and waiter.on_short_way is not None and waiter.is_cancelled_by_leaving:
+        if waiter is not None and waiter.on_short_way is not None:
             waiter.on_short_way.cancel()
 
     async def _give_up(self, request_id: RequestId) -> None:
@@ -164,8 +162,6 @@ class Answers:
             return False
         if not waiter.answer.done():
             waiter.answer.set_result(said.result if isinstance(said, JSONRPCResponse) else said.error)
-        if waiter.on_short_way is not None:  # on the stream of the session, say, not on that of the request
-            waiter.on_short_way.cancel()
         return True
 
     def progress(self, params: Mapping[str, Any]) -> Callable[[], Coroutine[Any, Any, None]] | None:

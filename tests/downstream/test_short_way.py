@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
+import httpx2
 import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCRequest
 
 from asyncfc_mcp.config.models import RemoteEntry, ServerEntry
 from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.connection import Connection
-from asyncfc_mcp.downstream.outcome import DownstreamLost
+from asyncfc_mcp.downstream.links.posting import Posting, handed_over
+from asyncfc_mcp.downstream.outcome import DownstreamLost, RpcError
 from tests.downstream.support import connected, eras_over_http, seen_by
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +70,24 @@ async def test_calls_of_a_session_say_which_it_is() -> None:
 
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_document_that_cannot_be_unpacked_costs_its_call_alone(era: str) -> None:
+    with anyio.fail_after(30):
+        async with eras_over_http(era) as server, connected(server) as connection:
+            with pytest.raises(DownstreamLost):
+                await connection.call_tool("packed_badly", {})
+            assert (await connection.call_tool("echo", {"text": "on"})).text == "on"
+            assert connection.status.attempts == 0
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_an_answer_that_is_an_error_as_well_is_an_error(era: str) -> None:
+    with anyio.fail_after(30):
+        async with eras_over_http(era) as server, connected(server) as connection:
+            with pytest.raises(RpcError, match="both"):
+                await connection.call_tool("both", {})
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
 async def test_a_connection_is_used_again_after_a_stream(era: str) -> None:
     with anyio.fail_after(30):
         async with eras_over_http(era) as server, connected(server) as connection:
@@ -103,6 +127,34 @@ async def test_a_server_with_sessions_may_answer_on_another_stream_than_that_of_
         async with eras_over_http("legacy") as server, connected(at_path(server, "/talkative")) as connection:
             await connection.call_tool("seen", {})
             assert (await connection.call_tool("aside", {})).text == "aside"
+
+
+class Interrupted:
+    """The way to the SDK's transport, cancelled as that takes a request."""
+
+    def __init__(self) -> None:
+        self.taken = anyio.Event()
+        self.context = copy_context()
+
+    async def send(self, item: SessionMessage) -> None:
+        assert isinstance(item.message, JSONRPCRequest)
+        self.context = copy_context()
+        self.taken.set()
+        await anyio.sleep_forever()
+
+
+async def test_a_request_that_is_cancelled_as_the_sdk_takes_its_response_is_not_sent_again() -> None:
+    interrupted = Interrupted()
+    write: Any = interrupted
+    refusing = httpx2.MockTransport(lambda _: httpx2.Response(418))
+    request = JSONRPCRequest(jsonrpc="2.0", id=1, method="tools/call")
+    async with httpx2.AsyncClient(transport=refusing) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(Posting(client, "http://a.server/mcp", write).send, SessionMessage(request))
+        await interrupted.taken.wait()
+        tasks.cancel_scope.cancel()
+    response = interrupted.context.run(handed_over)
+    assert response is not None
+    assert response.status_code == 202
 
 
 async def test_a_redirect_within_the_origin_is_followed() -> None:

@@ -31,6 +31,10 @@ async def test_an_event_ends_with_an_empty_line_of_any_kind(end: bytes) -> None:
     assert await said(text) == [("endpoint", b"/here"), ("message", b"a\nb")]
 
 
+async def test_of_two_newlines_behind_a_return_the_second_is_an_empty_line() -> None:
+    assert await said(b"data: 1\r", b"\n", b"\n") == [("message", b"1")]
+
+
 @given(st.integers(1, 9), st.sampled_from([b"\n", b"\r\n", b"\r"]))
 async def test_events_do_not_depend_on_how_the_bytes_arrive(step: int, end: bytes) -> None:
     text = end.join([b"event: one", b"data: 1", b"", b"retry: 5", b"", b"data: 2", b"data: 3", b"", b""])

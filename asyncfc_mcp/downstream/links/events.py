@@ -47,19 +47,15 @@ class EventReader:
     async def read(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[Event]:
         """The events, as they are complete."""
         async for chunk in chunks:
-            for event in self.feed(chunk):
-                yield event
-
-    def feed(self, chunk: bytes) -> Iterator[Event]:
-        """The events that `chunk` completes."""
-        for line in self._splitter.feed(self._with_one_kind_of_end(chunk)):
-            yield from self._take(line)
+            for line in self._splitter.feed(self._with_one_kind_of_end(chunk)):
+                for event in self._take(line):
+                    yield event
 
     def _with_one_kind_of_end(self, chunk: bytes) -> bytes:
         # A line may end with either character, or with both.
         if self._ends_in_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]
-            self._ends_in_return = not chunk
+            self._ends_in_return = False
         if chunk:
             self._ends_in_return = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

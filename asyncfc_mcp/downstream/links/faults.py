@@ -47,7 +47,7 @@ def too_large(size_bytes: int, max_result_bytes: int, *, at_least: bool = False)
     return ErrorData(code=TRANSPORT_FAULT_CODE, message=words, data=TOO_LARGE)
 
 
-def fault_of(error: httpx2.TransportError | GatewayError) -> ErrorData:
+def fault_of(error: httpx2.RequestError | GatewayError) -> ErrorData:
     """What a request that failed so is answered with."""
     match error:
         case NotSignedIn():

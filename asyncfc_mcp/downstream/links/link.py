@@ -42,12 +42,8 @@ class ShortWay(Protocol):
         """Whether a message can go this way."""
         ...
 
-    def cancels_by_leaving(self, message: SessionMessage) -> bool:
-        """Whether a server takes it for a cancellation when the request is left before its answer."""
-        ...
-
     async def send(self, message: SessionMessage) -> JSONRPCResponse | None:
-        """Send a request; None where its answer will come from the stream. Cancelling leaves it."""
+        """Send a request; None where its answer will come from the stream. Cancelling aborts it."""
         ...
 
 

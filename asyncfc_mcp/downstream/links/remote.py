@@ -12,12 +12,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.request import getproxies
 
-import anyio
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INTERNAL_ERROR, ErrorData
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from asyncfc_mcp.config.models import RemoteEntry
 from asyncfc_mcp.downstream.links.faults import (
@@ -39,7 +36,6 @@ from asyncfc_mcp.errors import GatewayError
 _TIMEOUT = httpx2.Timeout(connect=10.0, read=None, write=60.0, pool=None)
 # uvicorn and Node close what was idle for 5 s; a request that meets that is lost
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=POOL_SIZE, keepalive_expiry=4.0)
-_SESSION_HEADERS = ("mcp-session-id", MCP_PROTOCOL_VERSION_HEADER)
 _BODY_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
@@ -78,8 +74,6 @@ class _HttpClient(_Client):
     ) -> None:
         super().__init__(entry, sign_in, keep_alive)
         self._max_result_bytes = max_result_bytes
-        self.session: dict[str, str] | None = None
-        """What requests of the session say in their headers, once the server has taken one after the handshake."""
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         if (response := handed_over()) is not None:
@@ -89,7 +83,7 @@ class _HttpClient(_Client):
             if _is_json(response):
                 # Read here: a body that breaks off while the SDK reads it ends the whole connection.
                 response = await self._read(request, response)
-        except (httpx2.TransportError, GatewayError) as error:
+        except (httpx2.RequestError, GatewayError) as error:
             return _error_response(request, fault_of(error))
         if response.status_code >= 500 and not _is_json(response):
             await response.aclose()
@@ -100,8 +94,6 @@ class _HttpClient(_Client):
             await response.aclose()
             forgotten = ErrorData(code=TRANSPORT_FAULT_CODE, message="the server has ended our session", data=FORGOTTEN)
             return _error_response(request, forgotten)
-        if self.session is None and request.method == "POST" and response.is_success:
-            self.session = _session_in(request)
         return response
 
     async def _read(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
@@ -138,11 +130,9 @@ async def _open_http(
     most = most_read_bytes(max_result_bytes)
     async with (
         _HttpClient(entry, sign_in, keep_alive, max_result_bytes) as client,
-        anyio.create_task_group() as tasks,
         streamable_http_client(entry.url, http_client=client, max_sse_event_size=most) as (read, write),
     ):
-        short_way = Posting(client, entry.url, write, tasks, session=lambda: client.session, most_bytes=most)
-        yield Link(read, write, trouble=lambda: client.trouble, short_way=short_way)
+        yield Link(read, write, trouble=lambda: client.trouble, short_way=Posting(client, entry.url, write))
 
 
 @asynccontextmanager
@@ -164,12 +154,6 @@ def _transport(keep_alive: KeepAlive) -> httpx2.AsyncBaseTransport | None:
     context = httpx2.create_ssl_context()
     options = keep_alive.socket_options()
     return Pools(lambda: httpx2.AsyncHTTPTransport(verify=context, limits=_LIMITS, socket_options=options))
-
-
-def _session_in(request: httpx2.Request) -> dict[str, str] | None:
-    """The headers of a session that stands: no request before the end of the handshake says a revision."""
-    said = {name: request.headers[name] for name in _SESSION_HEADERS if name in request.headers}
-    return said if said.get(MCP_PROTOCOL_VERSION_HEADER) in HANDSHAKE_PROTOCOL_VERSIONS else None
 
 
 def _is_json(response: httpx2.Response) -> bool:

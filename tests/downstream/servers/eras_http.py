@@ -116,6 +116,10 @@ async def post(request: Request) -> Response:
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
     if params.get("name") == "set_cookie":
         headers["set-cookie"] = "place=here"
+    if params.get("name") == "packed_badly":
+        return Response(b"no gzip", headers={**headers, "content-encoding": "gzip"}, media_type="application/json")
+    if params.get("name") == "both":
+        answer = {**(answer or {}), "error": {"code": 1, "message": "both"}}
     if params.get("name") == "for_another":
         answer = {**(answer or {}), "id": "no request of yours"}
     return JSONResponse(answer, headers=headers) if answer else Response(status_code=202, headers=headers)
