@@ -107,6 +107,8 @@ class Agent:
             if call.times_sent == 1:
                 # of a call whose answer is lost the gateway may have known since now
                 call.scope, call.sent_at = self.scope, time.monotonic_ns()
+            else:
+                call.repeated_at = time.monotonic_ns()
             try:
                 exchange = await self.request("tools/call", params)
             except Lost:

@@ -21,6 +21,8 @@ SETTLES_WITHIN_S = 60.0
 """After the last fault: the longest time-out, its grace, and restarts with their back-off, several times over."""
 MORE_TASKS, MORE_HANDLES, MORE_THREADS = 12, 16, 6
 """What a gateway may hold more of at the end than when it had just started: connections that are kept open a while."""
+LATE = "TaskGroup._run"
+"""The tasks of calls: at rest of those that were given up, whose servers may still answer."""
 _READERS = 8
 
 
@@ -109,5 +111,10 @@ async def _check_leaks(history: History, gateway: Gateway, fresh: dict[str, Any]
 
 
 def _over(fresh: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    most = {"tasks": MORE_TASKS, "handles": MORE_HANDLES, "threads": MORE_THREADS, "children": 0}
+    most = {
+        "tasks": MORE_TASKS + now["task_names"].get(LATE, 0),
+        "handles": MORE_HANDLES,
+        "threads": MORE_THREADS,
+        "children": 0,
+    }
     return [f"{name}: {fresh[name]} -> {now[name]}" for name, more in most.items() if now[name] > fresh[name] + more]

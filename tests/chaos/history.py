@@ -70,6 +70,8 @@ class Call:
     was_stopped_unstarted: bool = False
     """Whether a cancellation was told to have stopped it before it began."""
     times_sent: int = 0
+    repeated_at: int | None = None
+    """When it was last sent again."""
     is_gone: bool = False
     """Whether its token is not known any more, as may be where the store has a low limit."""
     earlier: list[Call] = field(default_factory=list["Call"])

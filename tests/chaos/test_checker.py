@@ -170,6 +170,15 @@ def test_the_token_of_a_repetition_is_not_that_of_a_first_time_without_one(story
     assert story.broken() == set()
 
 
+@pytest.mark.parametrize(("repeated_at", "broken"), [(45, {"order is kept"}), (43, set[str]())])
+def test_order_is_claimed_for_a_repeated_call_only_where_it_began_before_that(
+    story: Story, repeated_at: int, broken: set[str]
+) -> None:
+    story.lines[0]["at"], story.lines[1]["at"] = 44, 60
+    story.first.repeat_key, story.first.times_sent, story.first.repeated_at = "key", 2, repeated_at
+    assert story.broken() == broken
+
+
 def test_order_is_not_claimed_for_a_call_whose_end_is_unknown(story: Story) -> None:
     story.first.settled = Settled("failed", "outcome_unknown")
     overtaken(story)
