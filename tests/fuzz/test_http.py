@@ -72,7 +72,7 @@ async def client() -> AsyncGenerator[RawHttp]:
     async with place("http", await_cap_s=0.2, inline_wait_s=0.2) as gateway, gateway.http() as one:
         yield one
         await one.initialize()
-        assert await one.text("echo", text="still here") == "still here"
+        assert await one.text("echo", text="still here", _wait_s=10) == "still here"
 
 
 @examples(30)

@@ -73,7 +73,7 @@ async def gateway() -> AsyncGenerator[GatewayClient]:
         await client.call("hold", _as="cancelled", _wait_s=0, key="never")
         await client.call("cancel_future", futures="fut_cancelled")
         yield client
-        assert await client.text("echo", text="still here") == "still here"
+        assert await client.text("echo", text="still here", _wait_s=10) == "still here"
 
 
 async def answer(gateway: GatewayClient, tool: str, arguments: dict[str, Any]) -> CallToolResult | None:
