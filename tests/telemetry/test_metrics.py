@@ -77,10 +77,10 @@ async def test_futures_are_there_by_their_state_until_they_have_settled() -> Non
     async with measured() as where:
         async with where.client() as client:
             held = await token(client, "hold", key="gate")
-            await token(client, "append", key=held, value="x")
+            appended = await token(client, "append", key=held, value="x")
             before = await page(where)
             await until(client, "release", bool, key="gate")
-            await call(client, "await_future", futures=[])
+            await call(client, "await_future", futures=[held, appended])
         after = await page(where)
     states = "asyncfc_futures"
     assert (before.value(states, state="running"), before.value(states, state="pending")) == (1, 1)
@@ -102,11 +102,10 @@ async def test_a_result_that_goes_with_a_later_answer_is_counted() -> None:
 async def test_time_that_calls_shared_is_counted_as_saved() -> None:
     async with measured() as where:
         async with where.client() as client:
-            for key in "ab":
-                await token(client, "hold", key=key)
+            held = [await token(client, "hold", key=key) for key in "ab"]
             for key in "ab":
                 await call(client, "release", key=key, _wait_s=10)
-            await call(client, "await_future", futures=[])
+            await call(client, "await_future", futures=held)
         seen = await page(where)
     assert seen.value("asyncfc_overlap_saved_seconds_total") > 0
 
