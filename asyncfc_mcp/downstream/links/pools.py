@@ -46,7 +46,8 @@ class Pools(httpx2.AsyncBaseTransport):
             raise
         if isinstance(response.stream, httpx2.AsyncByteStream):
             # what a GET opens ends with its connection; whoever leaves a document has a reason
-            has_end = request.method == "POST" and (response.status_code == HTTPStatus.ACCEPTED or _is_stream(response))
+            ends_soon = response.status_code == HTTPStatus.ACCEPTED or is_of_type(response, "text/event-stream")
+            has_end = request.method == "POST" and ends_soon
             response.stream = _Stream(response.stream, lambda: self._leave(number), has_end=has_end)
         return response
 
@@ -90,11 +91,10 @@ class _Stream(httpx2.AsyncByteStream):
         self._inner = inner
         self._leave = leave
         self._has_end = has_end
-        self._parts: AsyncIterator[bytes] | None = None
+        self._parts = aiter(inner)
         self._is_closed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        self._parts = self._inner.__aiter__()
         return _Parts(self._parts)
 
     async def aclose(self) -> None:
@@ -103,7 +103,6 @@ class _Stream(httpx2.AsyncByteStream):
         self._is_closed = True
         try:
             if self._has_end:
-                self._parts = self._parts or aiter(self._inner)
                 await _read_on(self._parts)
         finally:
             await self._close()
@@ -136,5 +135,6 @@ async def _read_on(rest: AsyncIterator[bytes]) -> None:
             await anext(rest)
 
 
-def _is_stream(response: httpx2.Response) -> bool:
-    return response.headers.get("content-type", "").lower().startswith("text/event-stream")
+def is_of_type(response: httpx2.Response, media_type: str) -> bool:
+    """Whether that is what its body is said to be, whatever parameters follow."""
+    return response.headers.get("content-type", "").lower().startswith(media_type)

@@ -27,7 +27,7 @@ from asyncfc_mcp.downstream.links.faults import (
 )
 from asyncfc_mcp.downstream.links.keep_alive import KeepAlive
 from asyncfc_mcp.downstream.links.link import Link
-from asyncfc_mcp.downstream.links.pools import POOL_SIZE, Pools
+from asyncfc_mcp.downstream.links.pools import POOL_SIZE, Pools, is_of_type
 from asyncfc_mcp.downstream.links.posting import Posting, handed_over
 from asyncfc_mcp.downstream.links.sse import sse_streams
 from asyncfc_mcp.downstream.sign_in.auth import SignIn, has_credentials
@@ -157,7 +157,7 @@ def _transport(keep_alive: KeepAlive) -> httpx2.AsyncBaseTransport | None:
 
 
 def _is_json(response: httpx2.Response) -> bool:
-    return response.headers.get("content-type", "").lower().startswith("application/json")
+    return is_of_type(response, "application/json")
 
 
 def _known_bytes(response: httpx2.Response) -> float:
