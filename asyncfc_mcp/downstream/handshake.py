@@ -33,7 +33,7 @@ from pydantic import ValidationError
 from asyncfc_mcp import __version__
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims
 from asyncfc_mcp.downstream.exchange import Exchange
-from asyncfc_mcp.downstream.links.faults import NOT_SIGNED_IN, TRANSPORT_FAULTS
+from asyncfc_mcp.downstream.links.faults import NOT_SIGNED_IN, TRANSPORT_FAULTS, UNREACHABLE
 from asyncfc_mcp.downstream.links.process import CommandNotFound, WorkingFolderMissing
 from asyncfc_mcp.downstream.sign_in.credentials import NotSignedIn
 from asyncfc_mcp.errors import GatewayError
@@ -72,7 +72,8 @@ async def _discover_first(session: ClientSession, claims: Claims) -> dict[str, A
     try:
         return await _discover(session, LATEST_MODERN_VERSION, claims)
     except MCPError as error:
-        if is_closed(error) or error.error.data == NOT_SIGNED_IN:
+        # one that is just coming up would be asked the older question once it can answer, and be taken for an older one
+        if is_closed(error) or error.error.data in (NOT_SIGNED_IN, UNREACHABLE):
             raise
         if error.code == UNSUPPORTED_PROTOCOL_VERSION:
             supported = _supported_versions(error)

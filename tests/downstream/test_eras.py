@@ -7,8 +7,14 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp.client.session import ClientSession
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
+from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest
 
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims, Era
+from asyncfc_mcp.downstream.handshake import negotiate
+from asyncfc_mcp.downstream.links.faults import TRANSPORT_FAULT_CODE, UNREACHABLE
 from asyncfc_mcp.downstream.outcome import DownstreamUnavailable
 from asyncfc_mcp.downstream.status import ConnectionState
 from tests.bounds import bound_s
@@ -51,6 +57,30 @@ async def test_a_server_is_spoken_to_in_the_era_of_the_client_where_it_has_that(
     assert connection.status.protocol_version == spoken
     methods = [message["method"] for message in seen]
     assert [method for method in methods if method in ("initialize", "server/discover")] == handshakes
+
+
+async def test_a_server_that_cannot_be_reached_is_not_asked_the_older_question_once_it_can() -> None:
+    to_us, heard = anyio.create_memory_object_stream[SessionMessage | Exception]()
+    said, from_us = anyio.create_memory_object_stream[SessionMessage]()
+    asked: list[str] = []
+
+    async def refuse() -> None:
+        async with to_us:
+            async for message in from_us:
+                assert isinstance(message.message, JSONRPCRequest)
+                asked.append(message.message.method)
+                # what the HTTP link says of a request that found nobody
+                nobody = ErrorData(code=TRANSPORT_FAULT_CODE, message="nobody there", data=UNREACHABLE)
+                refusal = JSONRPCError(jsonrpc="2.0", id=message.message.id, error=nobody)
+                await to_us.send(SessionMessage(refusal))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks, from_us:
+            tasks.start_soon(refuse)
+            async with ClientSession(heard, said) as session:
+                with pytest.raises(MCPError, match="nobody there"):
+                    await negotiate(session)
+    assert asked == ["server/discover"]
 
 
 async def test_a_handshake_claims_what_the_client_does_and_is_ours_by_name() -> None:
