@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+
+VALUE_WITHIN_S = 15.0
+"""How long a call may take whose value is wanted."""
 
 
 def bound_s(seconds: float) -> float:
@@ -12,3 +16,9 @@ def bound_s(seconds: float) -> float:
     except (AttributeError, OSError):  # there is no such thing on Windows
         load = 0.0
     return seconds * max(1.0, load / (os.cpu_count() or 1))
+
+
+def with_wait(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call whose value is wanted: without a wait of its own it is a token on a busy machine."""
+    is_ours = tool.removesuffix("s").endswith("_future")
+    return arguments if is_ours else {"_wait_s": VALUE_WITHIN_S, **arguments}

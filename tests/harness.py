@@ -19,7 +19,7 @@ from mcp_types import CallToolResult, TextContent
 
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
-from tests.bounds import bound_s
+from tests.bounds import bound_s, with_wait
 
 TOY = Path(__file__).with_name("toy.py")
 LIMIT_S = 15.0
@@ -98,7 +98,7 @@ class GatewayClient:
 
     async def text(self, tool: str, *, scope: str | None = None, **arguments: Any) -> str:
         """Call and give the text of the answer, without what was attached to it."""
-        result = await self.call(tool, scope=scope, **arguments)
+        result = await self.call(tool, scope=scope, **with_wait(tool, arguments))
         is_carrier = "asyncfc/delivered" in (result.meta or {})
         return text_of(result).rpartition("\n--- ")[0].rpartition("\n--- ")[0] if is_carrier else text_of(result)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from asyncfc_mcp.server.changes import MOST_STREAMS, MOST_SUBSCRIPTIONS
 from tests.bad_input.support import free_toy, pushy
 from tests.bad_input.wires import PREFIX, WAYS, Place, Way, assert_unharmed, place
-from tests.bounds import bound_s
 from tests.harness import LIMIT_S
 from tests.process.support import RawGateway, started
 
@@ -93,12 +91,13 @@ async def test_answers_over_http_are_not_held_back() -> None:
     async with place("http", {"toy": free_toy()}) as gateway, gateway.wire(way) as client:
         await client.request("resources/list")
         took_s: list[float] = []
-        for _ in range(20):
+        for _ in range(40):
             begun_at = anyio.current_time()
             await client.request("resources/list")
             took_s.append(anyio.current_time() - begun_at)
-        # 40 ms each while Nagle's algorithm waits for the acknowledgement of what went before
-        assert statistics.median(took_s) < bound_s(0.02)
+        # 40 ms each while Nagle's algorithm waits for the acknowledgement of what went before, once a connection is no
+        # longer new; whatever else the machine does, not each of them has to wait for that
+        assert min(took_s[20:]) < 0.03
 
 
 async def test_a_process_whose_client_never_reads_a_flood_ends_with_it(tmp_path: Any) -> None:

@@ -24,7 +24,7 @@ from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.transports.eras import serve_client
 from asyncfc_mcp.transports.stdio import client_streams
-from tests.bounds import bound_s
+from tests.bounds import bound_s, with_wait
 from tests.harness import LIMIT_S
 from tests.process.support import Pipe
 from tests.transports.support import serving
@@ -134,7 +134,7 @@ class Wire:
         return await self.request("tools/call", name=tool, arguments=arguments)
 
     async def text(self, tool: str, **arguments: Any) -> str:
-        return text_of(await self.call(tool, **arguments))
+        return text_of(await self.call(tool, **with_wait(tool, arguments)))
 
     async def value(self, tool: str, **arguments: Any) -> str:
         """The value itself, without what is attached to it."""

@@ -151,7 +151,7 @@ async def test_labels_go_by_what_the_server_gets() -> None:
     tools = {"list_arguments": {"writes": ["db/{values}"]}, "hold": {"writes": ["db/{key}"]}}
     async with running({"toy": toy(tools=tools)}, inline_wait_s=0) as gateway:
         token = await gateway.token("hold", key="a")
-        text = await gateway.text("list_arguments", values='["a", "b"]', options={})
+        text = text_of(await gateway.call("list_arguments", values='["a", "b"]', options={}))
         assert f"behind {token}" in text
 
 
@@ -176,7 +176,7 @@ async def test_a_blocked_destructive_call_does_not_freeze_the_model() -> None:
     async with running({"toy": toy(cancel_grace_s=0.1)}, inline_wait_s=0, await_cap_s=30) as gateway:
         first = await gateway.token("hold", key="a")
         began = time.monotonic()
-        assert f"behind {first}" in await gateway.text("destroy", key="b")
+        assert f"behind {first}" in text_of(await gateway.call("destroy", key="b"))
         assert time.monotonic() - began < 10
 
 

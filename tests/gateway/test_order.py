@@ -99,7 +99,7 @@ async def test_strict_order_keeps_side_by_side_calls_in_order() -> None:
         texts: list[str] = []
 
         async def hold(key: str) -> None:
-            texts.append(await gateway.text("hold", key=key))
+            texts.append(text_of(await gateway.call("hold", key=key)))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hold, "a")

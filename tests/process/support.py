@@ -20,7 +20,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import psutil
 
-from tests.bounds import bound_s
+from tests.bounds import bound_s, with_wait
 
 LIMIT_S = 20.0
 """The bound of everything that could hang."""
@@ -131,7 +131,7 @@ class RawGateway:
         return await self.answer(await self.start_call(tool, arguments))
 
     async def text(self, tool: str, **arguments: Any) -> str:
-        return text_of(await self.call(tool, **arguments))
+        return text_of(await self.call(tool, **with_wait(tool, arguments)))
 
     async def token(self, tool: str, **arguments: Any) -> str:
         """Call and expect a token."""

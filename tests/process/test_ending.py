@@ -146,7 +146,7 @@ async def test_answers_that_are_ready_are_written_before_it_ends(tmp_path: Path)
     # in memory: an answer that names its token is ready only once that is stored
     async with started(tmp_path, {"toy": HELD}, "--log-level", "debug", settings={"store": "memory"}) as gateway:
         await gateway.initialize()
-        number = await gateway.start_call("large", {"size": 3_000_000})
+        number = await gateway.start_call("large", {"size": 3_000_000, "_wait_s": LIMIT_S})
         await gateway.logged("future_settled")
         gateway.close_stdin()
         assert len((await gateway.answer(number))["result"]["content"][0]["text"]) == 3_000_000

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import httpx2
 
-from tests.bounds import bound_s
+from tests.bounds import bound_s, with_wait
 from tests.process.support import LIMIT_S, RawGateway, started, text_of
 from tests.transports.support import BOTH, RawHttp, answer_in
 
@@ -56,7 +56,7 @@ class Visitor:
 
     async def text(self, tool: str, *, scope: str | None = None, **arguments: Any) -> str:
         """The text of the answer without what was attached to it."""
-        return text_of(await self.call(tool, scope=scope, **arguments)).split("\n--- ")[0]
+        return text_of(await self.call(tool, scope=scope, **with_wait(tool, arguments))).split("\n--- ")[0]
 
     async def token(self, tool: str, *, scope: str | None = None, **arguments: Any) -> str:
         """Call and have the token at once."""

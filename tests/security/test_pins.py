@@ -61,7 +61,7 @@ async def test_a_change_after_the_first_use_is_reported_by_the_names_of_what_cha
         listed = text_of(await gateway.call("list_futures"))
         assert "shifty: say (description, inputSchema.key, annotations)" in listed
         assert len([line for line in listed.splitlines() if "Changed since" in line]) == 1
-        assert text_of(await gateway.call("shifty_say")) == "said"
+        assert await gateway.text("shifty_say") == "said"
     (warning,) = changes(logged)
     assert warning["changed"] == "description, inputSchema.key, annotations"
     assert POISONED not in str(logged)
@@ -76,7 +76,7 @@ async def test_a_change_before_the_first_use_is_none(tmp_path: Path, logged: lis
         with anyio.fail_after(LIMIT_S):
             while await described(gateway) == before:
                 pass
-        assert text_of(await gateway.call("shifty_say")) == "said"
+        assert await gateway.text("shifty_say") == "said"
     assert changes(logged) == []
 
 
@@ -93,7 +93,7 @@ async def test_a_held_tool_is_shown_as_it_was_and_not_called(tmp_path: Path) -> 
         assert "tool 'say' of server 'shifty' is held and was not called" in text_of(result)
         assert "(description)" in text_of(result)
         assert "asyncfc-mcp tools accept shifty" in text_of(result)
-        assert text_of(await gateway.call("shifty_relay", text="others are not held")) == "others are not held"
+        assert await gateway.text("shifty_relay", text="others are not held") == "others are not held"
 
 
 async def test_acceptance_reaches_a_gateway_that_runs(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ async def test_acceptance_reaches_a_gateway_that_runs(tmp_path: Path) -> None:
         assert POISONED in tools_command(tmp_path, "changed")
         assert "shifty: say is accepted as it is now: description" in tools_command(tmp_path, "accept", "shifty", "say")
         assert POISONED in await described(gateway)
-        assert text_of(await gateway.call("shifty_say")) == "said"
+        assert await gateway.text("shifty_say") == "said"
         assert "Changed since" not in text_of(await gateway.call("list_futures"))
     assert "No tool has changed" in tools_command(tmp_path, "changed")
 
@@ -123,11 +123,11 @@ async def test_a_change_is_reported_and_held_across_restarts_until_it_is_accepte
             with anyio.fail_after(LIMIT_S):
                 while not changes(logged):
                     await gateway.call("list_futures")
-            assert "is held" in text_of(await gateway.call("shifty_say"))
+            assert "is held" in await gateway.text("shifty_say")
     tools_command(tmp_path, "accept", "shifty")
     async with running({"shifty": shifty.entry()}, state_folder=tmp_path, pin_tools=True) as gateway:
         await gateway.call("shifty_relay", text="the server is up and listed")
-        assert text_of(await gateway.call("shifty_say")) == "said"
+        assert await gateway.text("shifty_say") == "said"
 
 
 async def test_a_call_that_waits_for_its_server_is_held_when_that_comes_up_changed(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ async def test_a_call_that_waits_for_its_server_is_held_when_that_comes_up_chang
         await gateway.call("shifty_say")
     shifty.tells(description=POISONED)
     async with running({"shifty": shifty.entry()}, state_folder=tmp_path, pin_tools=True) as gateway:
-        assert "is held and was not called" in text_of(await gateway.call("shifty_say", _wait_s=LIMIT_S))
+        assert "is held and was not called" in await gateway.text("shifty_say", _wait_s=LIMIT_S)
 
 
 async def test_a_gateway_beside_this_one_says_what_a_tool_was(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ async def test_new_tools_are_no_change(tmp_path: Path, logged: list[MutableMappi
         with anyio.fail_after(LIMIT_S):
             while not any(name.startswith("new_") for name in await names(gateway)):
                 pass
-        assert text_of(await gateway.call("echo", text="y")) == "y"
+        assert await gateway.text("echo", text="y") == "y"
     assert changes(logged) == []
 
 
@@ -207,4 +207,4 @@ async def test_pins_are_private_and_a_damaged_one_stops_nothing(tmp_path: Path) 
     assert stat.S_IMODE(pin.parent.stat().st_mode) == 0o700
     pin.write_text('{"schema": 1, "defin')
     async with running({"shifty": shifty.entry()}, state_folder=tmp_path, pin_tools=True) as gateway:
-        assert text_of(await gateway.call("shifty_say")) == "said"
+        assert await gateway.text("shifty_say") == "said"

@@ -26,7 +26,7 @@ from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.transports.access import Access
 from asyncfc_mcp.transports.listener import Listener
-from tests.bounds import bound_s
+from tests.bounds import bound_s, with_wait
 from tests.harness import FREE, LIMIT_S, Era, text_of, toy
 
 Kind = Literal["stdio", "http", "sse"]
@@ -150,7 +150,7 @@ class RawHttp:
         return answer_in(await self.post(self.call_message(tool, arguments)))
 
     async def text(self, tool: str, **arguments: Any) -> str:
-        return (await self.call(tool, **arguments))["result"]["content"][0]["text"]
+        return (await self.call(tool, **with_wait(tool, arguments)))["result"]["content"][0]["text"]
 
     def modern(self, tool: str, arguments: Json) -> tuple[Json, dict[str, str]]:
         """A call of the later era and the headers that go with it."""
@@ -180,7 +180,7 @@ async def call(client: Client, tool: str, **arguments: Any) -> CallToolResult:
 
 async def value(client: Client, tool: str, **arguments: Any) -> str:
     """Call and have the value itself, without what is attached to it."""
-    return text_of(await call(client, tool, **arguments)).split("\n--- ")[0]
+    return text_of(await call(client, tool, **with_wait(tool, arguments))).split("\n--- ")[0]
 
 
 async def token(client: Client, tool: str, **arguments: Any) -> str:
