@@ -78,7 +78,7 @@ class GatewayClient:
     async def call(self, tool: str, *, scope: str | None = None, **arguments: Any) -> CallToolResult:
         meta = {"asyncfc/scope": scope} if scope else None
         if tool in STEERING:
-            arguments.setdefault("_wait_s", LIMIT_S)
+            arguments = with_wait(tool, arguments)
         with anyio.fail_after(bound_s(LIMIT_S)):
             return await self.client.call_tool(tool, arguments, meta=meta)  # pyright: ignore[reportArgumentType]
 

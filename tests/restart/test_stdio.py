@@ -226,7 +226,7 @@ async def test_a_text_full_of_words_like_tokens_is_only_text(tmp_path: Path) -> 
     text = " ".join(f"fut_word{number}" for number in range(2_000))
     async with stdio_gateway(tmp_path, TOYS) as gateway:
         with anyio.fail_after(LIMIT_S):
-            assert (await gateway.text("echo", text=text, _wait_s=LIMIT_S)).startswith(text)
+            assert (await gateway.text("echo", text=text)).startswith(text)
 
 
 async def test_without_stored_values_only_how_a_call_ended_is_known(tmp_path: Path) -> None:
