@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Any
+
 import anyio
 import pytest
 
-from tests.harness import FREE, running, text_of, toy
+from asyncfc_mcp.gateway.answering.delivery import QUIET_S
+from asyncfc_mcp.gateway.answering.turns import Wishes
+from asyncfc_mcp.gateway.caller import Caller
+from tests.harness import FREE, GatewayClient, running, text_of, toy
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +32,47 @@ async def test_calls_sent_side_by_side_run_side_by_side() -> None:
             for key in "abc":
                 await gateway.call("release", key=key)
         assert sorted(answers) == ["held a", "held b", "held c"]
+
+
+async def _take_token(gateway: GatewayClient, key: str) -> None:
+    """What a request for a `hold` without a wait does once it has been read."""
+    tool = gateway.app.pool.catalog.find("hold")
+    assert tool is not None
+    await gateway.app.gateway.call(Caller("local", "local"), tool, {"key": key}, Wishes(wait_s=0))
+
+
+def _standing_still_once() -> Callable[..., Any]:
+    """Holds up the event loop for longer than tokens are held back, the first time that it is called."""
+    rest = [4 * QUIET_S]
+    return lambda *_: time.sleep(rest.pop()) if rest else None
+
+
+async def test_calls_that_could_not_be_seen_while_one_was_taken_in_run_beside_it() -> None:
+    async with running() as gateway:
+        gateway.app.gateway.runner.greet(_standing_still_once())
+        async with anyio.create_task_group() as tasks:
+            for key in "ab":
+                tasks.start_soon(_take_token, gateway, key)
+        for key in "ab":
+            await gateway.call("started", key=key)
+
+
+async def test_calls_that_could_not_be_seen_while_a_token_was_held_back_run_beside_it() -> None:
+    async with running() as gateway:
+        stand_still = _standing_still_once()
+
+        async def read_later() -> None:
+            await anyio.sleep(QUIET_S / 5)
+            stand_still()
+            for _ in range(10):  # as many turns of the event loop as a request over HTTP takes
+                await anyio.lowlevel.checkpoint()
+            await _take_token(gateway, "b")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_take_token, gateway, "a")
+            tasks.start_soon(read_later)
+        for key in "ab":
+            await gateway.call("started", key=key)
 
 
 async def test_assumed_writes_sent_one_after_another_keep_their_order() -> None:

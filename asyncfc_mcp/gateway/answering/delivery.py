@@ -29,8 +29,11 @@ QUIET_S = 0.005
 apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
 _TIMER_STEP_S = 0.001
 """The event loop rounds times of waiting up to this, so whoever has less to wait has waited long enough."""
+_STILL_S = 0.002
+"""What comes this much too late was kept by an event loop that stood still, as other calls may have been, unseen."""
 STORED_AFTER_S = 0.003
 """A future whose call runs is stored once it was quiet for so long, so that the writing takes up the rest."""
+_QUIETS_S = STORED_AFTER_S, QUIET_S
 LONGEST_HOLD_S = 0.25
 """Only a burst that goes on and on is cut here: 64 calls sent at once take 40 ms to come in (docs/decisions)."""
 IDLE_S = 60.0
@@ -50,6 +53,8 @@ class ScopeTimes:
     """When things happened in one scope, in seconds on the monotonic clock, and what its client is about to be told."""
 
     last_arrival_at: float = float("-inf")
+    unquiet_at: float = float("-inf")
+    """When a call last came, or may have come without being seen."""
     last_answer_at: float = float("-inf")
     """Of a call."""
     last_reply_at: float = float("-inf")
@@ -62,6 +67,8 @@ class ScopeTimes:
     """Settled after their token had left, not attached yet and not told."""
     holds: dict[float, list[anyio.CancelScope]] = field(default_factory=dict[float, list[anyio.CancelScope]])
     """Calls whose tokens are kept back until the scope is quiet, by how long it has to be."""
+    is_listened_to: bool = False
+    """Whether a timer is set that finds out how long it has been quiet."""
     attached: list[Future] = field(default_factory=list[Future])
     """Attached to results that have been sent; told as soon as the client comes back."""
 
@@ -116,6 +123,13 @@ class Delivery:
             scope.begins_behind = self._runner.scheduler.unsettled(caller.scope) > 0
             self._note_step(caller, scope, arrived_at)
         scope.last_arrival_at = max(scope.last_arrival_at, arrived_at)
+        scope.unquiet_at = max(scope.unquiet_at, arrived_at)
+
+    def take_in(self, caller: Caller) -> None:
+        """The call that came last is with the scheduler; if that took long, nobody has looked for others meanwhile."""
+        scope, now = self._scope(caller), time.monotonic()
+        if now > scope.unquiet_at + _STILL_S:
+            scope.unquiet_at = now
 
     def _note_step(self, caller: Caller, scope: ScopeTimes, arrived_at: float) -> None:
         read_at = max(scope.last_answer_at, scope.last_reply_at)
@@ -186,31 +200,42 @@ class Delivery:
         if future.record.is_settled or not future.call.labels:
             return
         scope = self._scope(future.caller)
-        ends_at = time.monotonic() + LONGEST_HOLD_S
-        rest_s = self._unquiet_s(scope, ends_at, quiet_s)
-        if rest_s <= 0:
-            return
         with anyio.CancelScope() as hold:
-            if quiet_s not in scope.holds:
-                scope.holds[quiet_s] = []
-                asyncio.get_running_loop().call_later(rest_s, self._let_go_when_quiet, scope, ends_at, quiet_s)
-            scope.holds[quiet_s].append(hold)
+            scope.holds.setdefault(quiet_s, []).append(hold)
+            if not scope.is_listened_to:
+                scope.is_listened_to = True
+                self._listen_on(scope, time.monotonic() + LONGEST_HOLD_S)
             await future.settled.wait()
 
-    def _let_go_when_quiet(self, scope: ScopeTimes, ends_at: float, quiet_s: float) -> None:
-        """End all holds of a scope together: one timer for the whole burst, however many calls it has."""
-        rest_s = self._unquiet_s(scope, ends_at, quiet_s)
-        if rest_s > 0:
-            asyncio.get_running_loop().call_later(rest_s, self._let_go_when_quiet, scope, ends_at, quiet_s)
-            return
-        for hold in scope.holds.pop(quiet_s):
-            hold.cancel()
+    def _listen_on(self, scope: ScopeTimes, ends_at: float) -> None:
+        """Look again when the next hold can end, or at once: one timer for the whole burst, however many calls it has.
 
-    def _unquiet_s(self, scope: ScopeTimes, ends_at: float, quiet_s: float) -> float:
-        """How long a token must still be kept back, as far as can be known now."""
+        At once is after what the event loop finds by then, so also whoever has been quiet for long is looked at again.
+        """
         now = time.monotonic()
-        quiet_since = now if self._is_expecting(now) else scope.last_arrival_at
-        return min(quiet_since + quiet_s, ends_at) - now - _TIMER_STEP_S
+        quiet_s = self._quiet_s(scope, now)
+        next_s = next((one for one in _QUIETS_S if one > quiet_s), quiet_s)
+        due_at = max(now, min(now + next_s - quiet_s, ends_at))
+        asyncio.get_running_loop().call_later(due_at - now, self._let_go_of_quiet, scope, due_at, ends_at)
+
+    def _let_go_of_quiet(self, scope: ScopeTimes, due_at: float, ends_at: float) -> None:
+        """End all holds of a scope for which it has been quiet long enough, together."""
+        now = time.monotonic()
+        if now > due_at + _STILL_S:
+            scope.unquiet_at = now
+        is_over = now >= ends_at
+        quiet_s = self._quiet_s(scope, now)
+        for wanted_s in [one for one in scope.holds if is_over or one <= quiet_s]:
+            for hold in scope.holds.pop(wanted_s):
+                hold.cancel()
+        if is_over or quiet_s >= QUIET_S:
+            scope.is_listened_to = False
+        else:  # also when nothing is held: a call that is being stored will be, and has to know what was not seen
+            self._listen_on(scope, ends_at)
+
+    def _quiet_s(self, scope: ScopeTimes, now: float) -> float:
+        """For how long no call of the scope has come, as far as is known."""
+        return now - (now if self._is_expecting(now) else scope.unquiet_at) + _TIMER_STEP_S
 
     def _is_expecting(self, now: float) -> bool:
         """Whether a call has been read that is still on its way here."""

@@ -93,6 +93,7 @@ class Turns:
             Withdrawn: (`sync`) its turn did not come.
             NotKept: its token cannot leave.
         """
+        self._delivery.take_in(future.caller)
         try:
             return await self._wait_for_answer(future.caller, future, wishes, requester)
         except BaseException as end:
