@@ -72,8 +72,7 @@ async def _discover_first(session: ClientSession, claims: Claims) -> dict[str, A
     try:
         return await _discover(session, LATEST_MODERN_VERSION, claims)
     except MCPError as error:
-        # one that is just coming up would be asked the older question once it can answer, and be taken for an older one
-        if is_closed(error) or error.error.data in (NOT_SIGNED_IN, UNREACHABLE):
+        if _leaves_open_what_it_speaks(error):
             raise
         if error.code == UNSUPPORTED_PROTOCOL_VERSION:
             supported = _supported_versions(error)
@@ -96,8 +95,17 @@ async def _discover_first(session: ClientSession, claims: Claims) -> dict[str, A
 async def _discover_or_initialize(session: ClientSession, version: str, claims: Claims) -> dict[str, Any]:
     try:
         return await _discover(session, version, claims)
-    except (MCPError, ValidationError):
-        return await _initialize(session, claims)
+    except MCPError as error:
+        if _leaves_open_what_it_speaks(error):
+            raise
+    except ValidationError:
+        pass
+    return await _initialize(session, claims)
+
+
+def _leaves_open_what_it_speaks(error: MCPError) -> bool:
+    """Whether nobody has answered: one that is just coming up would answer the older question, and be taken for old."""
+    return is_closed(error) or error.error.data in (NOT_SIGNED_IN, UNREACHABLE)
 
 
 async def _discover(session: ClientSession, version: str, claims: Claims) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from mcp.client.session import ClientSession
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
-from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest
+from mcp_types import UNSUPPORTED_PROTOCOL_VERSION, ErrorData, JSONRPCError, JSONRPCRequest
 
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims, Era
 from asyncfc_mcp.downstream.handshake import negotiate
@@ -59,7 +59,17 @@ async def test_a_server_is_spoken_to_in_the_era_of_the_client_where_it_has_that(
     assert [method for method in methods if method in ("initialize", "server/discover")] == handshakes
 
 
-async def test_a_server_that_cannot_be_reached_is_not_asked_the_older_question_once_it_can() -> None:
+NOBODY = ErrorData(code=TRANSPORT_FAULT_CODE, message="nobody there", data=UNREACHABLE)
+"""What the HTTP link says of a request that found nobody."""
+OTHERWISE = ErrorData(
+    code=UNSUPPORTED_PROTOCOL_VERSION, message="ask again", data={"supported": [MODERN], "requested": MODERN}
+)
+
+
+@pytest.mark.parametrize("refusals", [[NOBODY], [OTHERWISE, NOBODY]], ids=["at_first", "then"])
+async def test_a_server_that_cannot_be_reached_is_not_asked_the_older_question_once_it_can(
+    refusals: list[ErrorData],
+) -> None:
     to_us, heard = anyio.create_memory_object_stream[SessionMessage | Exception]()
     said, from_us = anyio.create_memory_object_stream[SessionMessage]()
     asked: list[str] = []
@@ -68,10 +78,8 @@ async def test_a_server_that_cannot_be_reached_is_not_asked_the_older_question_o
         async with to_us:
             async for message in from_us:
                 assert isinstance(message.message, JSONRPCRequest)
+                refusal = JSONRPCError(jsonrpc="2.0", id=message.message.id, error=refusals[len(asked)])
                 asked.append(message.message.method)
-                # what the HTTP link says of a request that found nobody
-                nobody = ErrorData(code=TRANSPORT_FAULT_CODE, message="nobody there", data=UNREACHABLE)
-                refusal = JSONRPCError(jsonrpc="2.0", id=message.message.id, error=nobody)
                 await to_us.send(SessionMessage(refusal))
 
     with anyio.fail_after(20):
@@ -80,7 +88,7 @@ async def test_a_server_that_cannot_be_reached_is_not_asked_the_older_question_o
             async with ClientSession(heard, said) as session:
                 with pytest.raises(MCPError, match="nobody there"):
                     await negotiate(session)
-    assert asked == ["server/discover"]
+    assert asked == ["server/discover"] * len(refusals)
 
 
 async def test_a_handshake_claims_what_the_client_does_and_is_ours_by_name() -> None:
