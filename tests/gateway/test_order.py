@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from asyncfc_mcp.gateway.answering.delivery import QUIET_S
+from asyncfc_mcp.gateway.answering.delivery import LONGEST_HOLD_S, QUIET_S
 from asyncfc_mcp.gateway.answering.turns import Wishes
 from asyncfc_mcp.gateway.caller import Caller
-from tests.harness import FREE, GatewayClient, running, text_of, toy
+from tests.harness import FREE, LIMIT_S, GatewayClient, running, text_of, toy
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +35,13 @@ async def test_calls_sent_side_by_side_run_side_by_side() -> None:
         assert sorted(answers) == ["held a", "held b", "held c"]
 
 
-async def _take_token(gateway: GatewayClient, key: str) -> None:
+async def _take_token(gateway: GatewayClient, key: str, arrived_at: float | None = None) -> None:
     """What a request for a `hold` without a wait does once it has been read."""
     tool = gateway.app.pool.catalog.find("hold")
     assert tool is not None
-    await gateway.app.gateway.call(Caller("local", "local"), tool, {"key": key}, Wishes(wait_s=0))
+    await gateway.app.gateway.call(
+        Caller("local", "local"), tool, {"key": key}, Wishes(wait_s=0), arrived_at=arrived_at
+    )
 
 
 def _standing_still_once() -> Callable[..., Any]:
@@ -57,14 +60,20 @@ async def test_calls_that_could_not_be_seen_while_one_was_taken_in_run_beside_it
             await gateway.call("started", key=key)
 
 
-async def test_calls_that_could_not_be_seen_while_a_token_was_held_back_run_beside_it() -> None:
+@pytest.mark.parametrize("ends", [0.7, 0.9, 1.1, 1.3, 4])
+@pytest.mark.parametrize("begins", [0.2, 0.5])
+async def test_calls_that_could_not_be_seen_while_a_token_was_held_back_run_beside_it(
+    begins: float, ends: float
+) -> None:
     async with running() as gateway:
-        stand_still = _standing_still_once()
+        taken_at: list[float] = []
+        gateway.app.gateway.runner.greet(lambda *_: taken_at.append(time.monotonic()))
 
         async def read_later() -> None:
-            await anyio.sleep(QUIET_S / 5)
-            stand_still()
-            for _ in range(10):  # as many turns of the event loop as a request over HTTP takes
+            while not taken_at or time.monotonic() < taken_at[0] + begins * QUIET_S:
+                await anyio.lowlevel.checkpoint()
+            time.sleep(max(0.0, taken_at[0] + ends * QUIET_S - time.monotonic()))  # noqa: ASYNC251  on purpose
+            for _ in range(4):  # as many turns of the event loop as the first request of a connection takes
                 await anyio.lowlevel.checkpoint()
             await _take_token(gateway, "b")
 
@@ -73,6 +82,58 @@ async def test_calls_that_could_not_be_seen_while_a_token_was_held_back_run_besi
             tasks.start_soon(read_later)
         for key in "ab":
             await gateway.call("started", key=key)
+
+
+async def test_a_call_that_has_been_read_keeps_tokens_back_until_it_is_there() -> None:
+    async with running() as gateway:
+        delivery = gateway.app.gateway.delivery
+        delivery.expect_call("the request for b")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_take_token, gateway, "a")
+            enough = time.monotonic() + 4 * QUIET_S
+            while time.monotonic() < enough:
+                await anyio.lowlevel.checkpoint()
+            await _take_token(gateway, "b", delivery.take_expected_call("the request for b"))
+        for key in "ab":
+            await gateway.call("started", key=key)
+
+
+async def test_a_token_leaves_a_gateway_that_is_busy_with_the_calls_of_others() -> None:
+    turn_s = QUIET_S
+    turns = 0
+
+    async def be_busy() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            time.sleep(turn_s)  # noqa: ASYNC251  on purpose
+            await anyio.lowlevel.checkpoint()
+
+    async with running() as gateway, anyio.create_task_group() as tasks:
+        tasks.start_soon(be_busy)
+        await _take_token(gateway, "a")
+        tasks.cancel_scope.cancel()
+    assert turns < LONGEST_HOLD_S / turn_s / 2
+
+
+async def test_a_token_leaves_although_calls_of_its_scope_go_on_and_on() -> None:
+    async with running({"toy": toy(tools={"echo": FREE})}) as gateway:
+        echo = gateway.app.pool.catalog.find("echo")
+        assert echo is not None
+        async with anyio.create_task_group() as tasks:
+
+            async def go_on() -> None:
+                async with anyio.create_task_group() as calls:
+                    while True:
+                        calls.start_soon(
+                            gateway.app.gateway.call, Caller("local", "local"), echo, {"text": ""}, Wishes(wait_s=0)
+                        )
+                        await anyio.sleep(QUIET_S / 2)
+
+            tasks.start_soon(go_on)
+            with anyio.fail_after(LIMIT_S):
+                await _take_token(gateway, "a")
+            tasks.cancel_scope.cancel()
 
 
 async def test_assumed_writes_sent_one_after_another_keep_their_order() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Collection, Hashable, Iterable
@@ -29,11 +30,10 @@ QUIET_S = 0.005
 apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
 _TIMER_STEP_S = 0.001
 """The event loop rounds times of waiting up to this, so whoever has less to wait has waited long enough."""
-_STILL_S = 0.002
-"""What comes this much too late was kept by an event loop that stood still, as other calls may have been, unseen."""
+_TURNS = 8
+"""Of the event loop, in which it reads what clients have sent; the first request of a connection takes it 4 of them."""
 STORED_AFTER_S = 0.003
 """A future whose call runs is stored once it was quiet for so long, so that the writing takes up the rest."""
-_QUIETS_S = STORED_AFTER_S, QUIET_S
 LONGEST_HOLD_S = 0.25
 """Only a burst that goes on and on is cut here: 64 calls sent at once take 40 ms to come in (docs/decisions)."""
 IDLE_S = 60.0
@@ -48,13 +48,22 @@ MOST_LOOKED_AT = 200
 Piggyback = Literal["values", "notices", "off"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """What keeps one token back."""
+
+    quiet_s: float
+    """How long its scope has to be quiet."""
+    ends_at: float
+    """When it is over although the scope is not."""
+    scope: anyio.CancelScope
+
+
 @dataclass(slots=True)
 class ScopeTimes:
     """When things happened in one scope, in seconds on the monotonic clock, and what its client is about to be told."""
 
     last_arrival_at: float = float("-inf")
-    unquiet_at: float = float("-inf")
-    """When a call last came, or may have come without being seen."""
     last_answer_at: float = float("-inf")
     """Of a call."""
     last_reply_at: float = float("-inf")
@@ -65,10 +74,8 @@ class ScopeTimes:
     pace: Pace = field(default_factory=Pace)
     finished: dict[str, Future] = field(default_factory=dict[str, Future])
     """Settled after their token had left, not attached yet and not told."""
-    holds: dict[float, list[anyio.CancelScope]] = field(default_factory=dict[float, list[anyio.CancelScope]])
-    """Calls whose tokens are kept back until the scope is quiet, by how long it has to be."""
-    is_listened_to: bool = False
-    """Whether a timer is set that finds out how long it has been quiet."""
+    holds: list[_Hold] = field(default_factory=list[_Hold])
+    """Tokens that are kept back until the scope is quiet; as long as there are any, somebody looks whether it is."""
     attached: list[Future] = field(default_factory=list[Future])
     """Attached to results that have been sent; told as soon as the client comes back."""
 
@@ -123,13 +130,6 @@ class Delivery:
             scope.begins_behind = self._runner.scheduler.unsettled(caller.scope) > 0
             self._note_step(caller, scope, arrived_at)
         scope.last_arrival_at = max(scope.last_arrival_at, arrived_at)
-        scope.unquiet_at = max(scope.unquiet_at, arrived_at)
-
-    def take_in(self, caller: Caller) -> None:
-        """The call that came last is with the scheduler; if that took long, nobody has looked for others meanwhile."""
-        scope, now = self._scope(caller), time.monotonic()
-        if now > scope.unquiet_at + _STILL_S:
-            scope.unquiet_at = now
 
     def _note_step(self, caller: Caller, scope: ScopeTimes, arrived_at: float) -> None:
         read_at = max(scope.last_answer_at, scope.last_reply_at)
@@ -192,55 +192,59 @@ class Delivery:
             return wait_s  # the calls of strangers make no step
         return max(0.0, scope.step_started_at + wait_s - time.monotonic())
 
-    async def hold(self, future: Future, quiet_s: float = QUIET_S) -> None:
+    async def hold(self, future: Future, ends_at: float, quiet_s: float = QUIET_S) -> None:
         """Keep a token back until the scope has been quiet so long, so that calls sent side by side are seen to be.
 
-        A call without labels orders nothing, so its token need not wait; one that has settled leaves none.
+        A call without labels orders nothing, so its token need not wait; one that has settled leaves none. `ends_at`:
+        when it leaves anyway.
         """
         if future.record.is_settled or not future.call.labels:
             return
         scope = self._scope(future.caller)
-        with anyio.CancelScope() as hold:
-            scope.holds.setdefault(quiet_s, []).append(hold)
-            if not scope.is_listened_to:
-                scope.is_listened_to = True
-                self._listen_on(scope, time.monotonic() + LONGEST_HOLD_S)
+        with anyio.CancelScope() as around:
+            scope.holds.append(_Hold(quiet_s, ends_at, around))
+            if len(scope.holds) == 1:
+                self._look_when_due(scope)
             await future.settled.wait()
 
-    def _listen_on(self, scope: ScopeTimes, ends_at: float) -> None:
-        """Look again when the next hold can end, or at once: one timer for the whole burst, however many calls it has.
+    def _look_when_due(self, scope: ScopeTimes) -> None:
+        """Set a timer for when the next hold can end: one for the whole burst, however many calls it has."""
+        next_s = min(hold.quiet_s for hold in scope.holds)
+        due_at = min(scope.last_arrival_at + next_s - _TIMER_STEP_S, *(hold.ends_at for hold in scope.holds))
+        due_s = max(0.0, due_at - time.monotonic())
+        # what is stored may still turn out not to be alone
+        turns = _TURNS if next_s == QUIET_S else 0
+        asyncio.get_running_loop().call_later(due_s, self._look, scope, next_s, turns)
 
-        At once is after what the event loop finds by then, so also whoever has been quiet for long is looked at again.
-        """
+    def _look(self, scope: ScopeTimes, wanted_s: float, turns: int, looked_at: float = math.inf) -> None:
+        """Let go, once all has been read that was sent by now: the event loop may have stood still for long."""
         now = time.monotonic()
-        quiet_s = self._quiet_s(scope, now)
-        next_s = next((one for one in _QUIETS_S if one > quiet_s), quiet_s)
-        due_at = max(now, min(now + next_s - quiet_s, ends_at))
-        asyncio.get_running_loop().call_later(due_at - now, self._let_go_of_quiet, scope, due_at, ends_at)
+        looked_at = min(looked_at, now)
+        if turns:
+            asyncio.get_running_loop().call_soon(self._look, scope, wanted_s, turns - 1, looked_at)
+        else:
+            self._let_go(scope, wanted_s, looked_at, now)
 
-    def _let_go_of_quiet(self, scope: ScopeTimes, due_at: float, ends_at: float) -> None:
-        """End all holds of a scope for which it has been quiet long enough, together."""
+    def _let_go(self, scope: ScopeTimes, wanted_s: float, looked_at: float, read_by: float) -> None:
+        """End all holds that want no more, if the scope had been quiet for so long; and those that last too long."""
         now = time.monotonic()
-        if now > due_at + _STILL_S:
-            scope.unquiet_at = now
-        is_over = now >= ends_at
-        quiet_s = self._quiet_s(scope, now)
-        for wanted_s in [one for one in scope.holds if is_over or one <= quiet_s]:
-            for hold in scope.holds.pop(wanted_s):
-                hold.cancel()
-        if is_over or quiet_s >= QUIET_S:
-            scope.is_listened_to = False
-        else:  # also when nothing is held: a call that is being stored will be, and has to know what was not seen
-            self._listen_on(scope, ends_at)
+        is_known = not self._is_expecting(read_by, now)
+        is_quiet = is_known and looked_at - scope.last_arrival_at + _TIMER_STEP_S >= wanted_s
+        held, scope.holds = scope.holds, []
+        for hold in held:
+            if hold.ends_at <= now or (is_quiet and hold.quiet_s <= wanted_s):
+                hold.scope.cancel()
+            else:
+                scope.holds.append(hold)
+        if scope.holds and is_known:
+            self._look_when_due(scope)
+        elif scope.holds:
+            asyncio.get_running_loop().call_later(_TIMER_STEP_S, self._let_go, scope, wanted_s, looked_at, read_by)
 
-    def _quiet_s(self, scope: ScopeTimes, now: float) -> float:
-        """For how long no call of the scope has come, as far as is known."""
-        return now - (now if self._is_expecting(now) else scope.unquiet_at) + _TIMER_STEP_S
-
-    def _is_expecting(self, now: float) -> bool:
-        """Whether a call has been read that is still on its way here."""
+    def _is_expecting(self, read_by: float, now: float) -> bool:
+        """Whether a call that had been read by then is still on its way here."""
         self._forget_refused(now)
-        return bool(self._expected)
+        return next(iter(self._expected.values()), math.inf) <= read_by
 
     def _forget_refused(self, now: float) -> None:
         """Expect no longer what was read long ago: it was refused before it came to us."""

@@ -14,7 +14,7 @@ import anyio
 from asyncfc_mcp.core.events import Answered, CancelRequested
 from asyncfc_mcp.core.future import FutureState
 from asyncfc_mcp.errors import GatewayError
-from asyncfc_mcp.gateway.answering.delivery import STORED_AFTER_S, Delivery
+from asyncfc_mcp.gateway.answering.delivery import LONGEST_HOLD_S, STORED_AFTER_S, Delivery
 from asyncfc_mcp.gateway.answering.explaining import Explanations
 from asyncfc_mcp.gateway.answering.forgetting import Forgetter
 from asyncfc_mcp.gateway.caller import Caller
@@ -93,7 +93,6 @@ class Turns:
             Withdrawn: (`sync`) its turn did not come.
             NotKept: its token cannot leave.
         """
-        self._delivery.take_in(future.caller)
         try:
             return await self._wait_for_answer(future.caller, future, wishes, requester)
         except BaseException as end:
@@ -121,12 +120,13 @@ class Turns:
             future.is_shown = True
             return Turn(future, questions)
         await self._load(future)
+        ends_at = time.monotonic() + LONGEST_HOLD_S
         if future.record.state is FutureState.RUNNING:
             # what settles by then leaves no token, so there is nothing to store
-            await self._delivery.hold(future, STORED_AFTER_S)
+            await self._delivery.hold(future, ends_at, STORED_AFTER_S)
         if not future.record.is_settled:
             # the store takes up a part of the time for which the token is held back anyway
-            await self._keeper.let_out(future, partial(self._delivery.hold, future))
+            await self._keeper.let_out(future, partial(self._delivery.hold, future, ends_at))
         elif names_its_token(future):
             with suppress(NotKept):  # the value can go without a token that says how to pass it on
                 await self._keeper.let_out(future)
