@@ -53,7 +53,7 @@ async def serve_stdio(handlers: Handlers) -> None:
     # A busy event loop keeps a reading thread waiting for so long; calls sent side by side must not look staggered.
     sys.setswitchinterval(_SWITCH_S)
     with _claimed_descriptors() as (source, sink):
-        async with client_streams(source, sink, handlers.expect_call) as (incoming, outgoing):
+        async with client_streams(source, sink, handlers.expect_call, handlers.drop_call) as (incoming, outgoing):
             await serve_client(handlers.server, incoming, outgoing, handlers.options)
 
 
@@ -123,15 +123,19 @@ def _claimed_descriptors() -> Generator[tuple[BufferedReader, BinaryIO]]:
 
 @asynccontextmanager
 async def client_streams(
-    source: BufferedReader, sink: BinaryIO, on_call: Callable[[str | int], None]
+    source: BufferedReader,
+    sink: BinaryIO,
+    on_call: Callable[[types.RequestId], None],
+    on_answer: Callable[[types.RequestId], None],
 ) -> AsyncGenerator[tuple[Incoming, Any]]:
     """The messages of a client on `source`, and the way to answer it on `sink`; one JSON-RPC message a line.
 
-    `on_call` is told the id of every tool call as it is read, which is some time before its handler runs.
+    `on_call` is told the id of every tool call as it is read, which is some time before its handler runs; `on_answer`
+    that of every request as it is answered, by a handler or not.
     """
     incoming = Incoming()
     outbox = Outbox(sink, incoming.end)
-    outgoing = _ToClient(outbox)
+    outgoing = _ToClient(outbox, on_answer)
 
     def take(line: Line | None) -> None:
         if line is None:
@@ -155,14 +159,17 @@ async def client_streams(
 class _ToClient(ObjectSendStream[SessionMessage]):
     """The messages for the client, as the SDK hands them out."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, on_answer: Callable[[types.RequestId], None]) -> None:
         self._outbox = outbox
+        self._on_answer = on_answer
         self._is_closed = False
 
     async def send(self, item: SessionMessage) -> None:
         """Send a message as soon as the client has room for it; what only says how things go is left out till then."""
         if self._is_closed:
             raise anyio.ClosedResourceError
+        if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError) and item.message.id is not None:
+            self._on_answer(item.message.id)
         if self._outbox.is_full and _is_dispensable(item.message):
             return
         await self._outbox.room()

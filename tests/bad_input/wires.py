@@ -263,7 +263,10 @@ class Place:
         handlers = self.app.handlers
 
         async def serve() -> None:
-            async with client_streams(source, cast("Any", sink), handlers.expect_call) as (incoming, outgoing):
+            async with client_streams(source, cast("Any", sink), handlers.expect_call, handlers.drop_call) as (
+                incoming,
+                outgoing,
+            ):
                 await serve_client(handlers.server, incoming, outgoing, handlers.options)
             sink.close()
 

@@ -21,6 +21,7 @@ from asyncfc_mcp.transports.stdio import client_streams
 from tests.fuzz.budget import examples
 from tests.fuzz.hostile import JSON, TEXTS, among
 from tests.harness import LIMIT_S
+from tests.transports.support import ignore
 
 MEMBERS = st.fixed_dictionaries(
     {},
@@ -90,7 +91,7 @@ def test_the_id_of_a_whole_response_is_its_own(result: Any, identity: int | str)
 async def test_each_line_of_a_client_is_a_message_or_is_answered(lines: list[bytes]) -> None:
     source, answers = cast("Any", io.BufferedReader(io.BytesIO(b"\n".join(lines)))), io.BytesIO()
     taken: list[Any] = []
-    async with client_streams(source, answers, lambda _: None) as (incoming, _):
+    async with client_streams(source, answers, ignore, ignore) as (incoming, _):
         with anyio.fail_after(LIMIT_S):
             taken += [item async for item in incoming]
     refused = [json.loads(line) for line in answers.getvalue().splitlines()]

@@ -67,7 +67,11 @@ async def test_calls_that_could_not_be_seen_while_a_token_was_held_back_run_besi
 ) -> None:
     async with running() as gateway:
         taken_at: list[float] = []
-        gateway.app.gateway.runner.greet(lambda *_: taken_at.append(time.monotonic()))
+
+        def note(_: object) -> None:
+            taken_at.append(time.monotonic())
+
+        gateway.app.gateway.runner.greet(note)
 
         async def read_later() -> None:
             while not taken_at or time.monotonic() < taken_at[0] + begins * QUIET_S:

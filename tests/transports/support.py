@@ -20,7 +20,7 @@ from mcp.client.session import MessageHandlerFnT
 from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, RequestId
 
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
@@ -171,6 +171,10 @@ def answer_in(response: httpx2.Response) -> Json:
     # not `splitlines`, which takes more characters for the end of a line than events have
     lines = [line for line in response.text.split("\n") if line.startswith("data: {")]
     return json.loads(lines[-1].removeprefix("data: "))
+
+
+def ignore(_: RequestId) -> None:
+    """Want to know nothing of the requests that come and go."""
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> CallToolResult:

@@ -20,6 +20,7 @@ from mcp.shared.message import SessionMessage
 from asyncfc_mcp.transports.incoming import Incoming
 from asyncfc_mcp.transports.stdio import client_streams
 from tests.harness import LIMIT_S
+from tests.transports.support import ignore
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +78,7 @@ async def take(incoming: Incoming, count: int) -> list[SessionMessage]:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_lines_go_both_ways_in_order(kind: Callable[[], Any]) -> None:
     with kind() as (source, sink, writes, reads):
-        async with client_streams(source, sink, lambda _: None) as (incoming, outgoing):
+        async with client_streams(source, sink, ignore, ignore) as (incoming, outgoing):
             os.write(writes, b"".join(request(number) for number in range(100)))
             assert numbers(await take(incoming, 100)) == list(range(100))
             for number in range(100):
@@ -90,7 +91,7 @@ async def test_lines_go_both_ways_in_order(kind: Callable[[], Any]) -> None:
 async def test_a_line_of_any_size_goes_both_ways_whole(kind: Callable[[], Any], size: int) -> None:
     text = "x" * size
     with kind() as (source, sink, writes, reads):
-        async with client_streams(source, sink, lambda _: None) as (incoming, outgoing):
+        async with client_streams(source, sink, ignore, ignore) as (incoming, outgoing):
             await sent(writes, request(1, text))
             (item,) = await take(incoming, 1)
             assert cast("types.JSONRPCRequest", item.message).params == {"name": "echo", "text": text}
@@ -101,7 +102,7 @@ async def test_a_line_of_any_size_goes_both_ways_whole(kind: Callable[[], Any], 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_a_slow_client_has_no_room_for_comes_later_and_in_order(kind: Callable[[], Any]) -> None:
     with kind() as (source, sink, _, reads):
-        async with client_streams(source, sink, lambda _: None) as (_, outgoing):
+        async with client_streams(source, sink, ignore, ignore) as (_, outgoing):
             with anyio.fail_after(LIMIT_S):  # far more than pipe or socket hold, and nobody reads
                 for number in range(2_000):
                     await outgoing.send(answer(number, "x" * (number % 7) * 200))
@@ -111,7 +112,7 @@ async def test_what_a_slow_client_has_no_room_for_comes_later_and_in_order(kind:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_end_of_the_input_ends_the_messages(kind: Callable[[], Any]) -> None:
     with kind() as (source, sink, writes, _):
-        async with client_streams(source, sink, lambda _: None) as (incoming, _):
+        async with client_streams(source, sink, ignore, ignore) as (incoming, _):
             os.write(writes, request(1) + request(2).rstrip())
             if kind is sockets:
                 with socket.socket(fileno=os.dup(writes)) as end:
@@ -124,7 +125,7 @@ async def test_the_end_of_the_input_ends_the_messages(kind: Callable[[], Any]) -
 
 async def test_a_client_that_reads_no_more_ends_the_messages() -> None:
     with pipes() as (source, sink, _, reads):
-        async with client_streams(source, sink, lambda _: None) as (incoming, outgoing):
+        async with client_streams(source, sink, ignore, ignore) as (incoming, outgoing):
             os.close(reads)
             await outgoing.send(answer(1))
             await outgoing.send(answer(2))
@@ -134,7 +135,7 @@ async def test_a_client_that_reads_no_more_ends_the_messages() -> None:
 
 async def test_leaving_does_not_wait_for_a_client_that_neither_writes_nor_reads() -> None:
     with pipes() as (source, sink, _, _), anyio.fail_after(LIMIT_S):
-        async with client_streams(source, sink, lambda _: None) as (_, outgoing):
+        async with client_streams(source, sink, ignore, ignore) as (_, outgoing):
             await outgoing.send(answer(1, "x" * 1_000_000))
 
 
@@ -142,7 +143,7 @@ async def test_a_file_can_stand_for_the_client(tmp_path: Path) -> None:
     given, written = tmp_path / "in", tmp_path / "out"
     given.write_bytes(request(1) + request(2))
     with given.open("rb") as source, FileIO(written, "wb") as sink:
-        async with client_streams(source, sink, lambda _: None) as (incoming, outgoing):
+        async with client_streams(source, sink, ignore, ignore) as (incoming, outgoing):
             with anyio.fail_after(LIMIT_S):
                 assert numbers([item async for item in incoming]) == [1, 2]
             await outgoing.send(answer(1))
@@ -152,10 +153,21 @@ async def test_a_file_can_stand_for_the_client(tmp_path: Path) -> None:
 async def test_each_call_is_announced_as_it_is_read() -> None:
     announced: list[str | int] = []
     with pipes() as (source, sink, writes, _):
-        async with client_streams(source, sink, announced.append) as (incoming, _):
+        async with client_streams(source, sink, announced.append, ignore) as (incoming, _):
             os.write(writes, request(1) + b'{"jsonrpc":"2.0","id":2,"method":"ping"}\n' + request(3))
             await take(incoming, 3)
     assert announced == [1, 3]
+
+
+async def test_each_answer_is_announced_as_it_is_sent() -> None:
+    answered: list[str | int] = []
+    error = types.JSONRPCError(jsonrpc="2.0", id=2, error=types.ErrorData(code=-32602, message="no"))
+    with pipes() as (source, sink, _, _):
+        async with client_streams(source, sink, ignore, answered.append) as (_, outgoing):
+            await outgoing.send(answer(1))
+            await outgoing.send(SessionMessage(error))
+            await outgoing.send(SessionMessage(types.JSONRPCRequest(jsonrpc="2.0", id=3, method="ping")))
+    assert answered == [1, 2]
 
 
 async def test_the_first_request_stays_among_the_messages() -> None:

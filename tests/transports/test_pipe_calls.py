@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp_types import CONNECTION_CLOSED
 
+from asyncfc_mcp.gateway.answering import delivery, turns
 from tests.bad_input.support import free_toy
 from tests.bad_input.wires import LEGACY, WAYS, WHO, Place, Way, assert_unharmed, place, text_of
 from tests.harness import LIMIT_S, toy
@@ -52,6 +53,19 @@ async def test_calls_under_one_id_are_all_answered(gateway: Place, way: Way) -> 
         assert {text_of(await client.answer(77)) for _ in range(2)} == {"second", "third"}
         await client.call("release", key="a", _wait_s=LIMIT_S)
         assert "held a" in text_of(await client.answer(77))
+
+
+@BOTH_ERAS
+async def test_a_call_that_is_refused_as_it_comes_keeps_no_token_back(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (delivery, turns):
+        monkeypatch.setattr(module, "LONGEST_HOLD_S", 10 * LIMIT_S)
+    async with place("stdio", {"toy": toy()}) as one, one.wire(way) as client:
+        assert "error" in await client.request("tools/call", arguments={})
+        held = await client.token("hold", key="a")
+        await client.call("release", key="a", _wait_s=LIMIT_S)
+        assert await client.value("await_future", future=held, timeout_s=LIMIT_S)
 
 
 @MODERN
