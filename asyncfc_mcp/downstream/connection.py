@@ -24,7 +24,7 @@ from asyncfc_mcp.downstream.cancelling import CancelRequest
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims, Era
 from asyncfc_mcp.downstream.exchange import RecordingDispatcher
 from asyncfc_mcp.downstream.following import LIST_CHANGES, Lists
-from asyncfc_mcp.downstream.handshake import CLIENT_INFO, negotiate
+from asyncfc_mcp.downstream.handshake import CLIENT_INFO, Negotiation
 from asyncfc_mcp.downstream.hooks import Hooks, OnInput, OnStatus
 from asyncfc_mcp.downstream.links.link import Link
 from asyncfc_mcp.downstream.listing import KeptListing, Listing, fetch_listing
@@ -77,6 +77,7 @@ class Connection:
         self._on_listing = on_listing
         self._claimed = anyio.Event()
         self._book = TaskBook()
+        self._negotiation = Negotiation()
         self._handshake_limit_s = handshake_limit_s
         self._patience = patience
         self._max_result_bytes = max_result_bytes
@@ -332,7 +333,7 @@ class Connection:
         dispatcher = RecordingDispatcher(link, claims=self.claims, ears=self, book=self._book)
         async with ClientSession(dispatcher=dispatcher, client_info=CLIENT_INFO) as session:
             with anyio.fail_after(self._handshake_limit_s):
-                said = await negotiate(session, self.claims)
+                said = await self._negotiation.settle(session, self.claims)
                 capabilities = cast("dict[str, Any]", said.get("capabilities") or {})
                 await self._list_at_start(session, capabilities)
             live = Live(session, dispatcher, link.lost, link.trouble)

@@ -33,7 +33,7 @@ from pydantic import ValidationError
 from asyncfc_mcp import __version__
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims
 from asyncfc_mcp.downstream.exchange import Exchange
-from asyncfc_mcp.downstream.links.faults import NOT_SIGNED_IN, TRANSPORT_FAULTS, UNREACHABLE
+from asyncfc_mcp.downstream.links.faults import BROKEN_OFF, NO_ANSWER, NOT_SIGNED_IN, TRANSPORT_FAULTS, UNREACHABLE
 from asyncfc_mcp.downstream.links.process import CommandNotFound, WorkingFolderMissing
 from asyncfc_mcp.downstream.sign_in.credentials import NotSignedIn
 from asyncfc_mcp.errors import GatewayError
@@ -45,13 +45,66 @@ class _Initialize(Request[dict[str, Any], Literal["initialize"]]):
     """An `initialize` that says all that the client says of itself, known to the SDK or not."""
 
 
-async def negotiate(session: ClientSession, claims: Claims = EVERYTHING) -> dict[str, Any]:
-    """Settle the protocol version of a fresh session in the name of a client; the server's own words, raw.
+class Negotiation:
+    """Settles what is spoken with one server, connection after connection, and remembers how it took the questions.
 
-    Raises:
-        MCPError: The server shares no version with us, or refused both handshakes.
+    A server that breaks off at the modern question has not said what it speaks. It may be coming up, and would then
+    answer the older question and be taken for old; or it is of the older era, and ends at whatever it does not know.
     """
-    return await (_initialize_first if claims.era == "legacy" else _discover_first)(session, claims)
+
+    def __init__(self) -> None:
+        self._ends_at_modern = 0
+        """How many of its connections ended at the modern question."""
+        self._greets = False
+        """Whether the next connection begins with the handshake, because the last one ended so."""
+        self._gave_no_answer = False
+        """Whether a connection that went on brought no answer to it, as if something stood in between."""
+
+    async def settle(self, session: ClientSession, claims: Claims = EVERYTHING) -> dict[str, Any]:
+        """Settle the protocol version of a fresh session in the name of a client; the server's own words, raw.
+
+        Raises:
+            MCPError: The server shares no version with us, refused both handshakes, or broke off.
+        """
+        if claims.era == "legacy":
+            return await _initialize_first(session, claims)
+        if not self._greets:
+            return await self._discover_first(session, claims)
+        self._greets = False
+        said = await _initialize_first(session, claims)
+        self._greets = self._ends_at_modern > 1  # once it may have been about to end anyway
+        return said
+
+    async def _discover_first(self, session: ClientSession, claims: Claims) -> dict[str, Any]:
+        try:
+            return await _discover(session, LATEST_MODERN_VERSION, claims)
+        except MCPError as error:
+            self._greets = is_closed(error)
+            self._ends_at_modern += self._greets
+            if _found_nobody(error) or self._is_first_without_answer(error):
+                raise
+            if error.code == UNSUPPORTED_PROTOCOL_VERSION:
+                supported = _supported_versions(error)
+                if mutual := _newest_mutual(supported):
+                    return await _discover_or_initialize(session, mutual, claims)
+                if supported is not None and not any(version in HANDSHAKE_PROTOCOL_VERSIONS for version in supported):
+                    raise
+        except ValidationError:
+            pass  # no evidence of a modern server
+        try:
+            return await _initialize(session, claims)
+        except MCPError as error:
+            # A probe that we gave up on may have reached a slow server, which is modern for good then, and says so.
+            mutual = _newest_mutual(_supported_versions(error)) if error.code == UNSUPPORTED_PROTOCOL_VERSION else None
+            if mutual is None:
+                raise
+            return await _discover(session, mutual, claims)
+
+    def _is_first_without_answer(self, error: MCPError) -> bool:
+        """Whether the modern question should be asked once more, of the next connection, before it is given up."""
+        was_so, is_so = self._gave_no_answer, error.error.data in (BROKEN_OFF, NO_ANSWER)
+        self._gave_no_answer = is_so
+        return is_so and not was_so
 
 
 async def _initialize_first(session: ClientSession, claims: Claims) -> dict[str, Any]:
@@ -59,52 +112,35 @@ async def _initialize_first(session: ClientSession, claims: Claims) -> dict[str,
         return await _initialize(session, claims)
     except MCPError as error:
         # Some modern servers name the versions that they speak; others refuse it in words, or a status, of their own.
-        if is_closed(error) or error.error.data in TRANSPORT_FAULTS:
+        if _broke_off(error):
             raise
         version = _newest_mutual(_supported_versions(error)) or LATEST_MODERN_VERSION
         try:
             return await _discover(session, version, claims)
-        except (MCPError, ValidationError):
+        except MCPError as second:
+            raise (second if _broke_off(second) else error) from None
+        except ValidationError:
             raise error from None
-
-
-async def _discover_first(session: ClientSession, claims: Claims) -> dict[str, Any]:
-    try:
-        return await _discover(session, LATEST_MODERN_VERSION, claims)
-    except MCPError as error:
-        if _leaves_open_what_it_speaks(error):
-            raise
-        if error.code == UNSUPPORTED_PROTOCOL_VERSION:
-            supported = _supported_versions(error)
-            if mutual := _newest_mutual(supported):
-                return await _discover_or_initialize(session, mutual, claims)
-            if supported is not None and not any(version in HANDSHAKE_PROTOCOL_VERSIONS for version in supported):
-                raise
-    except ValidationError:
-        pass  # no evidence of a modern server
-    try:
-        return await _initialize(session, claims)
-    except MCPError as error:
-        # A probe that we gave up on may have reached a slow server, which is modern for good then, and says so.
-        mutual = _newest_mutual(_supported_versions(error)) if error.code == UNSUPPORTED_PROTOCOL_VERSION else None
-        if mutual is None:
-            raise
-        return await _discover(session, mutual, claims)
 
 
 async def _discover_or_initialize(session: ClientSession, version: str, claims: Claims) -> dict[str, Any]:
     try:
         return await _discover(session, version, claims)
     except MCPError as error:
-        if _leaves_open_what_it_speaks(error):
+        if _broke_off(error):
             raise
     except ValidationError:
         pass
     return await _initialize(session, claims)
 
 
-def _leaves_open_what_it_speaks(error: MCPError) -> bool:
-    """Whether nobody has answered: one that is just coming up would answer the older question, and be taken for old."""
+def _broke_off(error: MCPError) -> bool:
+    """Whether it is no answer of a server."""
+    return is_closed(error) or error.error.data in TRANSPORT_FAULTS
+
+
+def _found_nobody(error: MCPError) -> bool:
+    """Whether nobody was there who could have answered, or let us in."""
     return is_closed(error) or error.error.data in (NOT_SIGNED_IN, UNREACHABLE)
 
 

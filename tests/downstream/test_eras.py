@@ -10,12 +10,13 @@ import pytest
 from mcp.client.session import ClientSession
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
-from mcp_types import UNSUPPORTED_PROTOCOL_VERSION, ErrorData, JSONRPCError, JSONRPCRequest
+from mcp_types import INTERNAL_ERROR, UNSUPPORTED_PROTOCOL_VERSION, ErrorData, JSONRPCError, JSONRPCRequest
 
 from asyncfc_mcp.downstream.claims import EVERYTHING, Claims, Era
-from asyncfc_mcp.downstream.handshake import negotiate
-from asyncfc_mcp.downstream.links.faults import TRANSPORT_FAULT_CODE, UNREACHABLE
-from asyncfc_mcp.downstream.outcome import DownstreamUnavailable
+from asyncfc_mcp.downstream.handshake import Negotiation
+from asyncfc_mcp.downstream.links.faults import BROKEN_OFF, NO_ANSWER, TRANSPORT_FAULT_CODE, UNREACHABLE
+from asyncfc_mcp.downstream.links.overhearing import Aside, overheard_by
+from asyncfc_mcp.downstream.outcome import DownstreamLost, DownstreamUnavailable
 from asyncfc_mcp.downstream.status import ConnectionState
 from tests.bounds import bound_s
 from tests.downstream.support import connected, eras, eras_over_http, reached, running, seen_by
@@ -61,15 +62,16 @@ async def test_a_server_is_spoken_to_in_the_era_of_the_client_where_it_has_that(
 
 NOBODY = ErrorData(code=TRANSPORT_FAULT_CODE, message="nobody there", data=UNREACHABLE)
 """What the HTTP link says of a request that found nobody."""
+HUNG_UP = ErrorData(code=TRANSPORT_FAULT_CODE, message="hung up", data=BROKEN_OFF)
+"""What it says of a connection that was closed in the place of an answer."""
+PROXY = ErrorData(code=INTERNAL_ERROR, message="bad gateway", data=NO_ANSWER)
 OTHERWISE = ErrorData(
     code=UNSUPPORTED_PROTOCOL_VERSION, message="ask again", data={"supported": [MODERN], "requested": MODERN}
 )
 
 
-@pytest.mark.parametrize("refusals", [[NOBODY], [OTHERWISE, NOBODY]], ids=["at_first", "then"])
-async def test_a_server_that_cannot_be_reached_is_not_asked_the_older_question_once_it_can(
-    refusals: list[ErrorData],
-) -> None:
+async def refused(negotiation: Negotiation, era: Era, refusals: list[ErrorData]) -> tuple[list[str], str]:
+    """What a server is asked that answers so, one after another, and with what its connection ends."""
     to_us, heard = anyio.create_memory_object_stream[SessionMessage | Exception]()
     said, from_us = anyio.create_memory_object_stream[SessionMessage]()
     asked: list[str] = []
@@ -86,9 +88,57 @@ async def test_a_server_that_cannot_be_reached_is_not_asked_the_older_question_o
         async with anyio.create_task_group() as tasks, from_us:
             tasks.start_soon(refuse)
             async with ClientSession(heard, said) as session:
-                with pytest.raises(MCPError, match="nobody there"):
-                    await negotiate(session)
-    assert asked == ["server/discover"] * len(refusals)
+                try:
+                    await negotiation.settle(session, Claims(era))
+                except MCPError as error:
+                    return asked, error.message
+    raise AssertionError("it was settled")
+
+
+@pytest.mark.parametrize(
+    ("era", "refusals", "questions"),
+    [
+        ("modern", [NOBODY], ["server/discover"]),
+        ("modern", [HUNG_UP], ["server/discover"]),
+        ("modern", [PROXY], ["server/discover"]),
+        ("modern", [OTHERWISE, NOBODY], ["server/discover"] * 2),
+        ("modern", [OTHERWISE, HUNG_UP], ["server/discover"] * 2),
+        ("legacy", [OTHERWISE, NOBODY], ["initialize", "server/discover"]),
+        ("legacy", [OTHERWISE, HUNG_UP], ["initialize", "server/discover"]),
+    ],
+)
+async def test_a_server_that_gives_no_answer_is_not_asked_another_question_once_it_can(
+    era: Era, refusals: list[ErrorData], questions: list[str]
+) -> None:
+    assert await refused(Negotiation(), era, refusals) == (questions, refusals[-1].message)
+
+
+@pytest.mark.parametrize("end", [HUNG_UP, PROXY], ids=lambda end: end.message)
+async def test_a_server_that_gives_no_answer_twice_is_asked_the_older_question(end: ErrorData) -> None:
+    negotiation = Negotiation()
+    assert await refused(negotiation, "modern", [end]) == (["server/discover"], end.message)
+    for _ in range(2):
+        asked, _ = await refused(negotiation, "modern", [end, NOBODY])
+        assert asked == ["server/discover", "initialize"]
+
+
+async def test_a_legacy_server_that_ends_at_the_modern_question_is_reached() -> None:
+    ends: list[str] = []
+
+    class Ear:
+        def heard(self, server: str, aside: Aside, lines: list[str]) -> None:
+            if aside is Aside.ENDED:
+                ends.append(server)
+
+    with anyio.fail_after(60), overheard_by(Ear()):
+        async with connected(eras("abrupt"), claims=Claims("modern")) as connection:
+            for ended in (1, 3, 4):  # at the second time it is known to end at that
+                seen = await seen_by(connection)
+                assert [message["method"] for message in seen[:2]] == ["initialize", "notifications/initialized"]
+                assert connection.status.protocol_version == LEGACY
+                assert len(ends) == ended
+                with pytest.raises(DownstreamLost):
+                    await connection.call_tool("leave", {})
 
 
 async def test_a_handshake_claims_what_the_client_does_and_is_ours_by_name() -> None:

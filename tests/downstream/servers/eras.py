@@ -1,7 +1,8 @@
 """A server of one era or both, in plain JSON-RPC, that can tell what it was sent.
 
 `eras.py ERAS` over stdio; `eras_http.py` is the same over HTTP. ERAS is `legacy`, `modern`, `dual`,
-`pathless` (modern, and knows no `initialize`), `refusing` (legacy, and refuses it) or `broken_prompts` (legacy).
+`pathless` (modern, and knows no `initialize`), `refusing` (legacy, and refuses it), `broken_prompts` (legacy) or
+`abrupt` (legacy over stdio, and ends when anything comes before `initialize`, as older Rust SDKs do).
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class Server:
         is_modern = META + "protocolVersion" in params.get("_meta", {})
         if method == "initialize":
             return self.initialize(params)
-        if is_modern and self.eras in ("legacy", "refusing", "broken_prompts"):
+        if self.eras == "abrupt" and len(self.seen) == 1:
+            sys.exit("a handshake was expected")
+        if is_modern and self.eras in ("legacy", "refusing", "broken_prompts", "abrupt"):
             raise Refused(-32601, "Method not found")
         envelope: dict[str, Any] = {"resultType": "complete"} if is_modern else {}
         if is_modern and method in ("server/discover", "tools/list", "resources/list", "prompts/list"):
@@ -126,6 +129,8 @@ class Server:
         match params["name"]:
             case "seen":
                 return {**text(json.dumps(self.seen)), **envelope}
+            case "leave":
+                sys.exit()
             case "ask":
                 return self.ask(params, envelope)
             case "ask_state":
