@@ -80,7 +80,11 @@ class GatewayClient:
         if tool in STEERING:
             arguments = with_wait(tool, arguments)
         with anyio.fail_after(bound_s(LIMIT_S)):
-            return await self.client.call_tool(tool, arguments, meta=meta)  # pyright: ignore[reportArgumentType]
+            result = await self.client.call_tool(tool, arguments, meta=meta)  # pyright: ignore[reportArgumentType]
+        if tool in STEERING:  # whoever waits for something to happen must not go on without it
+            future = (result.meta or {}).get("asyncfc/future", {})
+            assert future.get("state") not in ("pending", "running"), text_of(result)
+        return result
 
     async def token(self, tool: str, *, scope: str | None = None, **arguments: Any) -> str:
         """Call and expect a token."""

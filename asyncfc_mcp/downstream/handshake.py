@@ -7,8 +7,11 @@ refused.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Literal, cast
 
+import anyio
 import httpx2
 from mcp.client.session import ClientSession
 from mcp.shared.exceptions import MCPError
@@ -38,6 +41,9 @@ from asyncfc_mcp.downstream.links.process import CommandNotFound, WorkingFolderM
 from asyncfc_mcp.downstream.sign_in.credentials import NotSignedIn
 from asyncfc_mcp.errors import GatewayError
 
+_PAUSE_S = 0.25
+"""Before a question is asked again; servers of the older era that say 500 to what they do not know wait for it."""
+
 CLIENT_INFO = Implementation(name="asyncfc-mcp", version=__version__)
 
 
@@ -46,19 +52,15 @@ class _Initialize(Request[dict[str, Any], Literal["initialize"]]):
 
 
 class Negotiation:
-    """Settles what is spoken with one server, connection after connection, and remembers how it took the questions.
+    """Settles what is spoken with one server, connection after connection.
 
-    A server that breaks off at the modern question has not said what it speaks. It may be coming up, and would then
-    answer the older question and be taken for old; or it is of the older era, and ends at whatever it does not know.
+    Some servers of the older era end at whatever comes before the handshake. One whose connection ended at the modern
+    question has not said what it speaks, and may just have failed as it started; so the next connection begins with
+    the handshake, and the one after that with the question again.
     """
 
     def __init__(self) -> None:
-        self._ends_at_modern = 0
-        """How many of its connections ended at the modern question."""
         self._greets = False
-        """Whether the next connection begins with the handshake, because the last one ended so."""
-        self._gave_no_answer = False
-        """Whether a connection that went on brought no answer to it, as if something stood in between."""
 
     async def settle(self, session: ClientSession, claims: Claims = EVERYTHING) -> dict[str, Any]:
         """Settle the protocol version of a fresh session in the name of a client; the server's own words, raw.
@@ -66,82 +68,82 @@ class Negotiation:
         Raises:
             MCPError: The server shares no version with us, refused both handshakes, or broke off.
         """
-        if claims.era == "legacy":
+        if claims.era == "legacy" or self._greets:
+            self._greets = False
             return await _initialize_first(session, claims)
-        if not self._greets:
-            return await self._discover_first(session, claims)
-        self._greets = False
-        said = await _initialize_first(session, claims)
-        self._greets = self._ends_at_modern > 1  # once it may have been about to end anyway
-        return said
-
-    async def _discover_first(self, session: ClientSession, claims: Claims) -> dict[str, Any]:
         try:
-            return await _discover(session, LATEST_MODERN_VERSION, claims)
+            return await _discover_first(session, claims)
         except MCPError as error:
             self._greets = is_closed(error)
-            self._ends_at_modern += self._greets
-            if _found_nobody(error) or self._is_first_without_answer(error):
-                raise
-            if error.code == UNSUPPORTED_PROTOCOL_VERSION:
-                supported = _supported_versions(error)
-                if mutual := _newest_mutual(supported):
-                    return await _discover_or_initialize(session, mutual, claims)
-                if supported is not None and not any(version in HANDSHAKE_PROTOCOL_VERSIONS for version in supported):
-                    raise
-        except ValidationError:
-            pass  # no evidence of a modern server
-        try:
-            return await _initialize(session, claims)
-        except MCPError as error:
-            # A probe that we gave up on may have reached a slow server, which is modern for good then, and says so.
-            mutual = _newest_mutual(_supported_versions(error)) if error.code == UNSUPPORTED_PROTOCOL_VERSION else None
-            if mutual is None:
-                raise
-            return await _discover(session, mutual, claims)
-
-    def _is_first_without_answer(self, error: MCPError) -> bool:
-        """Whether the modern question should be asked once more, of the next connection, before it is given up."""
-        was_so, is_so = self._gave_no_answer, error.error.data in (BROKEN_OFF, NO_ANSWER)
-        self._gave_no_answer = is_so
-        return is_so and not was_so
+            raise
 
 
 async def _initialize_first(session: ClientSession, claims: Claims) -> dict[str, Any]:
     try:
-        return await _initialize(session, claims)
+        return await _insistent(partial(_initialize, session, claims))
     except MCPError as error:
         # Some modern servers name the versions that they speak; others refuse it in words, or a status, of their own.
-        if _broke_off(error):
+        if _is_transports(error):
             raise
         version = _newest_mutual(_supported_versions(error)) or LATEST_MODERN_VERSION
         try:
             return await _discover(session, version, claims)
         except MCPError as second:
-            raise (second if _broke_off(second) else error) from None
+            raise (second if _is_transports(second) else error) from None
         except ValidationError:
             raise error from None
 
 
+async def _discover_first(session: ClientSession, claims: Claims) -> dict[str, Any]:
+    try:
+        return await _insistent(partial(_discover, session, LATEST_MODERN_VERSION, claims))
+    except MCPError as error:
+        # nobody could have answered; one that is just coming up would answer the next question, and be taken for old
+        if is_closed(error) or error.error.data in (NOT_SIGNED_IN, UNREACHABLE):
+            raise
+        if error.code == UNSUPPORTED_PROTOCOL_VERSION:
+            supported = _supported_versions(error)
+            if mutual := _newest_mutual(supported):
+                return await _discover_or_initialize(session, mutual, claims)
+            if supported is not None and not any(version in HANDSHAKE_PROTOCOL_VERSIONS for version in supported):
+                raise
+    except ValidationError:
+        pass  # no evidence of a modern server
+    try:
+        return await _initialize(session, claims)
+    except MCPError as error:
+        # A probe that we gave up on may have reached a slow server, which is modern for good then, and says so.
+        mutual = _newest_mutual(_supported_versions(error)) if error.code == UNSUPPORTED_PROTOCOL_VERSION else None
+        if mutual is None:
+            raise
+        return await _discover(session, mutual, claims)
+
+
 async def _discover_or_initialize(session: ClientSession, version: str, claims: Claims) -> dict[str, Any]:
     try:
-        return await _discover(session, version, claims)
+        return await _insistent(partial(_discover, session, version, claims))
     except MCPError as error:
-        if _broke_off(error):
+        if _is_transports(error):
             raise
     except ValidationError:
         pass
     return await _initialize(session, claims)
 
 
-def _broke_off(error: MCPError) -> bool:
-    """Whether it is no answer of a server."""
+async def _insistent(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Ask once more where no answer came: a proxy may have hung up, or said 5xx, for a server that is coming up."""
+    try:
+        return await ask()
+    except MCPError as error:
+        if error.error.data not in (BROKEN_OFF, NO_ANSWER):
+            raise
+    await anyio.sleep(_PAUSE_S)
+    return await ask()
+
+
+def _is_transports(error: MCPError) -> bool:
+    """Whether it stands for what became of the request on its way."""
     return is_closed(error) or error.error.data in TRANSPORT_FAULTS
-
-
-def _found_nobody(error: MCPError) -> bool:
-    """Whether nobody was there who could have answered, or let us in."""
-    return is_closed(error) or error.error.data in (NOT_SIGNED_IN, UNREACHABLE)
 
 
 async def _discover(session: ClientSession, version: str, claims: Claims) -> dict[str, Any]:
@@ -223,8 +225,7 @@ _MOST_SHOWN = 200
 
 
 def _is_the_servers_own(error: MCPError) -> bool:
-    is_transports = error.error.data in TRANSPORT_FAULTS or error.message in WORDS_FOR_A_STATUS
-    return not is_transports and not is_closed(error)
+    return not _is_transports(error) and error.message not in WORDS_FOR_A_STATUS
 
 
 WORDS_FOR_A_STATUS = frozenset({"Server returned an error response", "Not Found"})

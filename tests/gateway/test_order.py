@@ -61,10 +61,7 @@ async def test_calls_that_could_not_be_seen_while_one_was_taken_in_run_beside_it
 
 
 @pytest.mark.parametrize("ends", [0.7, 0.9, 1.1, 1.3, 4])
-@pytest.mark.parametrize("begins", [0.2, 0.5])
-async def test_calls_that_could_not_be_seen_while_a_token_was_held_back_run_beside_it(
-    begins: float, ends: float
-) -> None:
+async def test_calls_that_could_not_be_seen_while_a_token_was_held_back_run_beside_it(ends: float) -> None:
     async with running() as gateway:
         taken_at: list[float] = []
 
@@ -74,7 +71,7 @@ async def test_calls_that_could_not_be_seen_while_a_token_was_held_back_run_besi
         gateway.app.gateway.runner.greet(note)
 
         async def read_later() -> None:
-            while not taken_at or time.monotonic() < taken_at[0] + begins * QUIET_S:
+            while not taken_at or time.monotonic() < taken_at[0] + QUIET_S / 2:
                 await anyio.lowlevel.checkpoint()
             time.sleep(max(0.0, taken_at[0] + ends * QUIET_S - time.monotonic()))  # noqa: ASYNC251  on purpose
             for _ in range(4):  # as many turns of the event loop as the first request of a connection takes

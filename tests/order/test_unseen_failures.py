@@ -40,7 +40,7 @@ async def test_when_every_call_waits_just_the_writes_behind_unseen_failures_are_
 
 @pytest.mark.parametrize("labels", ALL_LABELS)
 async def test_whenever_a_write_is_stopped_it_names_a_failure_that_the_client_had_not_seen(labels: Labels) -> None:
-    programs = [draw(seed, fails=0.4) for seed in range(4_000, 4_000 + COUNT)]
+    programs = [draw(seed, fails=0.4, longest_delay_s=0.25) for seed in range(4_000, 4_000 + COUNT)]
     async with gateway_for(labels) as gateway:
         played = await play_all(gateway, programs)
     assert not differences(played)

@@ -30,7 +30,7 @@ QUIET_S = 0.005
 apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
 _TIMER_STEP_S = 0.001
 """The event loop rounds times of waiting up to this, so whoever has less to wait has waited long enough."""
-_TURNS = 8
+_TURNS = 5
 """Of the event loop, in which it reads what clients have sent; the first request of a connection takes it 4 of them."""
 STORED_AFTER_S = 0.003
 """A future whose call runs is stored once it was quiet for so long, so that the writing takes up the rest."""
@@ -55,7 +55,7 @@ class _Hold:
     quiet_s: float
     """How long its scope has to be quiet."""
     ends_at: float
-    """When it is over although the scope is not."""
+    """When it is over although the scope is not quiet."""
     scope: anyio.CancelScope
 
 
