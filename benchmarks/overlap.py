@@ -38,6 +38,9 @@ LINK_MS = 10.0
 INLINE_WAIT_S = 0.25
 TOKEN_MS = 30.0
 TOKEN_SAMPLES = 20
+OTHERS = 20
+"""Conversations that call without a pause beside the one whose tokens are timed."""
+BUSY_TOKEN_MS = 100.0
 NEW_STEP_S = 0.15
 """Calls that come sooner after an answer share its inline wait."""
 ORDERED_CALLS = 64
@@ -117,6 +120,31 @@ async def tokens_late_ms(client: Client) -> list[float]:
     return late
 
 
+async def tokens_beside_others_ms(client: Client) -> list[float]:
+    """How long each token of one conversation takes while others keep the gateway busy."""
+    took: list[float] = []
+    tokens: list[str] = []
+
+    async def go_on(scope: str) -> None:
+        while True:
+            call = {"text": "x", "seconds": 0, "_wait_s": 30}
+            await client.call_tool("free_relay", call, meta={"asyncfc/scope": scope})
+
+    async with anyio.create_task_group() as others:
+        for number in range(OTHERS):
+            others.start_soon(go_on, f"other {number}")
+        await anyio.sleep(NEW_STEP_S)
+        for number in range(TOKEN_SAMPLES):
+            started = time.perf_counter()
+            call = {"text": "x", "seconds": CALL_S}
+            answer = await client.call_tool("plain_relay", call, meta={"asyncfc/scope": f"timed {number}"})
+            took.append((time.perf_counter() - started) * 1000)
+            tokens.append(token_of(answer))
+        others.cancel_scope.cancel()
+    await settle_all(client, tokens)
+    return took
+
+
 async def out_of_order(client: Client) -> int:
     """How many of the unlabelled calls that were sent one after another did not run in their place."""
     chance = random.Random(1)
@@ -153,6 +181,11 @@ async def measure(runs: int, counts: Sequence[int]) -> list[Figure]:
         late = await tokens_late_ms(client)
         figures.append(Figure("token in hand after the inline wait (p50)", statistics.median(late), "ms", TOKEN_MS))
         figures.append(Figure(f"token in hand after the inline wait (worst of {len(late)})", max(late), "ms", TOKEN_MS))
+        busy = await tokens_beside_others_ms(client)
+        what = f"token in hand beside {OTHERS} others that call without a pause (p50)"
+        figures.append(
+            Figure(what, statistics.median(busy), "ms", BUSY_TOKEN_MS, f"worst of {len(busy)}: {max(busy):.1f}")
+        )
         what = f"{ORDERED_CALLS} unlabelled calls one after another, out of place"
         figures.append(Figure(what, await out_of_order(client), "", 0))
     return figures
