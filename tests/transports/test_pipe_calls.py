@@ -65,7 +65,7 @@ async def test_a_call_that_is_refused_as_it_comes_keeps_no_token_back(
         assert "error" in await client.request("tools/call", arguments={})
         held = await client.token("hold", key="a")
         await client.call("release", key="a", _wait_s=LIMIT_S)
-        assert await client.value("await_future", future=held, timeout_s=LIMIT_S)
+        assert await client.value("await_future", futures=[held]) == "held a"
 
 
 @MODERN

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 import pytest
 
-from asyncfc_mcp.app import App
-from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.gateway.answering.delivery import QUIET_S
+from tests.bad_input.wires import place
 from tests.harness import LIMIT_S, toy
-from tests.transports.support import BOTH, Json, RawHttp, serving
+from tests.transports.support import BOTH, Json, RawHttp
 
 pytestmark = pytest.mark.anyio
 
@@ -46,14 +43,11 @@ def sent_on_a_new_connection(url: str, message: Json, headers: Mapping[str, str]
 @pytest.mark.parametrize("ends", [0.9, 1.2, 4])
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 async def test_a_call_that_came_on_a_new_connection_while_the_gateway_stood_still_runs_beside_the_one_before(
-    era: str, ends: float, tmp_path: Path
+    era: str, ends: float
 ) -> None:
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps({"mcpServers": {"toy": toy()}}))
-    app = App(load_file(file, os.environ), None, serves_network=True)
     connections: list[socket.socket] = []
-    async with serving(app, "http") as url, httpx2.AsyncClient(headers=BOTH, timeout=60) as client:
-        http = RawHttp(client, url)
+    async with place("http", {"toy": toy()}) as gateway, httpx2.AsyncClient(headers=BOTH, timeout=60) as client:
+        http = RawHttp(client, gateway.url)
         if era == "legacy":
             await http.initialize()
         warm, headers = request(http, era, "release", {"key": "nothing", "_wait_s": LIMIT_S})
@@ -61,7 +55,7 @@ async def test_a_call_that_came_on_a_new_connection_while_the_gateway_stood_stil
         second = request(http, era, "hold", {"key": "b", "_wait_s": 0})
 
         def stand_still(until: float) -> None:
-            connections.append(sent_on_a_new_connection(url, *second))
+            connections.append(sent_on_a_new_connection(gateway.url, *second))
             time.sleep(max(0.0, until - time.monotonic()))
 
         def note(_: object) -> None:
@@ -69,7 +63,7 @@ async def test_a_call_that_came_on_a_new_connection_while_the_gateway_stood_stil
                 until = time.monotonic() + ends * QUIET_S
                 asyncio.get_running_loop().call_later(QUIET_S / 2 - 0.001, stand_still, until)
 
-        app.gateway.runner.greet(note)
+        gateway.app.gateway.runner.greet(note)
         first, headers = request(http, era, "hold", {"key": "a", "_wait_s": 0})
         try:
             await http.post(first, **headers)

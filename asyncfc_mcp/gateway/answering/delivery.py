@@ -28,7 +28,7 @@ SAME_STEP_S = 0.1
 QUIET_S = 0.005
 """A token leaves when no further call of the scope has come for so long. Calls of one message come 0.6 to 2.1 ms
 apart, calls sent one after another 10 to 15 ms (measured with Claude Code)."""
-_TIMER_STEP_S = 0.0012
+_SLACK_S = 0.0012
 """The event loop rounds times of waiting up to the next millisecond, and goes round some times more then, so whoever
 has less to wait has waited long enough."""
 _TURNS = 5
@@ -211,9 +211,9 @@ class Delivery:
     def _look_when_due(self, scope: ScopeTimes) -> None:
         """Set a timer for when the next hold can end: one for the whole burst, however many calls it has."""
         next_s = min(hold.quiet_s for hold in scope.holds)
-        due_at = min(scope.last_arrival_at + next_s - _TIMER_STEP_S, *(hold.ends_at for hold in scope.holds))
+        due_at = min(scope.last_arrival_at + next_s - _SLACK_S, *(hold.ends_at for hold in scope.holds))
         due_s = max(0.0, due_at - time.monotonic())
-        # what is stored may still turn out not to be alone
+        # storing begins without them: a token that is stored has still not left
         turns = _TURNS if next_s == QUIET_S else 0
         asyncio.get_running_loop().call_later(due_s, self._look, scope, next_s, turns)
 
@@ -230,7 +230,7 @@ class Delivery:
         """End all holds that want no more, if the scope had been quiet for so long; and those that last too long."""
         now = time.monotonic()
         is_known = not self._is_expecting(read_by, now)
-        is_quiet = is_known and looked_at - scope.last_arrival_at + _TIMER_STEP_S >= wanted_s
+        is_quiet = is_known and looked_at - scope.last_arrival_at + _SLACK_S >= wanted_s
         held, scope.holds = scope.holds, []
         for hold in held:
             if hold.ends_at <= now or (is_quiet and hold.quiet_s <= wanted_s):
@@ -240,7 +240,7 @@ class Delivery:
         if scope.holds and is_known:
             self._look_when_due(scope)
         elif scope.holds:
-            asyncio.get_running_loop().call_later(_TIMER_STEP_S, self._let_go, scope, wanted_s, looked_at, read_by)
+            asyncio.get_running_loop().call_later(_SLACK_S, self._let_go, scope, wanted_s, looked_at, read_by)
 
     def _is_expecting(self, read_by: float, now: float) -> bool:
         """Whether a call that had been read by then is still on its way here."""
