@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import time
@@ -40,10 +39,10 @@ def sent_on_a_new_connection(url: str, message: Json, headers: Mapping[str, str]
     return connection
 
 
-@pytest.mark.parametrize("ends", [0.9, 1.2, 4])
+@pytest.mark.parametrize("lasts", [0.9, 1.2, 4])
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 async def test_a_call_that_came_on_a_new_connection_while_the_gateway_stood_still_runs_beside_the_one_before(
-    era: str, ends: float
+    era: str, lasts: float
 ) -> None:
     connections: list[socket.socket] = []
     async with place("http", {"toy": toy()}) as gateway, httpx2.AsyncClient(headers=BOTH, timeout=60) as client:
@@ -54,16 +53,13 @@ async def test_a_call_that_came_on_a_new_connection_while_the_gateway_stood_stil
         await http.post(warm, **headers)
         second = request(http, era, "hold", {"key": "b", "_wait_s": 0})
 
-        def stand_still(until: float) -> None:
-            connections.append(sent_on_a_new_connection(gateway.url, *second))
-            time.sleep(max(0.0, until - time.monotonic()))
-
-        def note(_: object) -> None:
+        def stand_still(_: object) -> None:
+            """As the first call is taken in, so that the second has been sent before any token can leave."""
             if not connections:
-                until = time.monotonic() + ends * QUIET_S
-                asyncio.get_running_loop().call_later(QUIET_S / 2 - 0.001, stand_still, until)
+                connections.append(sent_on_a_new_connection(gateway.url, *second))
+                time.sleep(lasts * QUIET_S)
 
-        gateway.app.gateway.runner.greet(note)
+        gateway.app.gateway.runner.greet(stand_still)
         first, headers = request(http, era, "hold", {"key": "a", "_wait_s": 0})
         try:
             await http.post(first, **headers)
