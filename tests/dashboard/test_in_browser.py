@@ -208,6 +208,35 @@ async def test_a_slow_click_counts_although_the_times_beside_it_go_on(browser: B
         await let_go(gateway)
 
 
+async def test_a_slow_click_counts_for_the_call_on_which_it_began(browser: Browser, tmp_path: Path) -> None:
+    async with looking(browser, tmp_path) as (gateway, page):
+        await gateway.call("echo", wait_s=5, text="one")
+        await page.get_by_role("button", name="Table").click()
+        await page.locator("#rows").get_by_role("button", name="echo").hover()
+        await page.mouse.down()
+        await gateway.call("put", wait_s=5, key="plants", value="x")  # would stand above it
+        await expect(page.locator("[data-group=resolved] b")).to_have_text("2")
+        await page.mouse.up()
+        await expect(page.locator("#details-title")).to_have_text("Call 1: echo")
+        await expect(page.locator("#rows button")).to_have_count(2)
+
+
+async def test_a_click_counts_where_the_line_of_now_stands_before_the_call(browser: Browser, tmp_path: Path) -> None:
+    async with looking(browser, tmp_path) as (gateway, page):
+        await gateway.call("hold", "held", key="plants")
+        await expect(bar(page, "hold")).to_have_attribute("data-state", "running")
+        await expect(bar(page, "hold").locator(".run")).to_have_attribute("width", re.compile(r"^\d{2,}"))
+        await page.get_by_role("button", name="Pause").click()  # the line stands still
+        x, y = await page.evaluate("""async () => {
+            await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+            const run = document.querySelector(".call .run").getBoundingClientRect();
+            return [document.getElementById("now").getBoundingClientRect().x - 0.4, run.y + run.height / 2];
+        }""")
+        await page.mouse.click(x, y)
+        await expect(page.locator("#details-title")).to_have_text("Call 1: hold")
+        await gateway.call("release", wait_s=5, key="plants")
+
+
 async def test_calls_can_be_filtered(browser: Browser, tmp_path: Path) -> None:
     async with looking(browser, tmp_path) as (gateway, page):
         await program(gateway)

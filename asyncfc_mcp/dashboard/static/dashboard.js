@@ -720,21 +720,24 @@ function drawDetails() {
   fact(facts, "Server", call.server);
   fact(facts, "Scope", call.scope);
   fact(facts, "Arrived", clock(call.arrived_s));
-  fact(facts, "Waiting", seconds((call.started_s ?? call.settled_s ?? end) - call.arrived_s));
-  if (call.started_s !== null) fact(facts, call.settled_s === null ? "Running" : "Ran", seconds((call.settled_s ?? end) - call.started_s));
+  fact(facts, "Waiting", make("span", "", { id: "waited" }));
+  if (call.started_s !== null) fact(facts, call.settled_s === null ? "Running" : "Ran", make("span", "", { id: "ran" }));
   if (call.needs.length) fact(facts, "Needs", ...call.needs.map(callButton));
   const behind = call.behind.filter((one) => !call.needs.includes(one));
   if (behind.length) fact(facts, "Behind", ...behind.map(callButton));
   const after = [...model.calls.values()].filter((one) => one.needs.includes(call.number) || one.behind.includes(call.number));
   if (after.length) fact(facts, "Waited on by", ...after.slice(0, 12).map((one) => callButton(one.number)));
-  const text = JSON.stringify([call, seconds(end - call.arrived_s), after.map((one) => one.number)]);
-  // a click counts only where its button is still the one on which it began
-  if (byId("facts").dataset.shown === text || byId("facts").matches(":active")) return;
-  const held = byId("facts").contains(document.activeElement) ? document.activeElement.textContent : null;
-  byId("facts").dataset.shown = text;
-  say(byId("details-title"), `Call ${call.number}: ${call.tool}`);
-  byId("facts").replaceChildren(...facts);
-  if (held !== null) [...byId("facts").querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
+  const text = JSON.stringify([call, after.map((one) => one.number)]);
+  if (byId("facts").dataset.shown !== text) {
+    const held = byId("facts").contains(document.activeElement) ? document.activeElement.textContent : null;
+    byId("facts").dataset.shown = text;
+    say(byId("details-title"), `Call ${call.number}: ${call.tool}`);
+    byId("facts").replaceChildren(...facts);
+    if (held !== null) [...byId("facts").querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
+  }
+  // these go on all the time: the buttons beside them stay what they are
+  say(byId("waited"), seconds((call.started_s ?? call.settled_s ?? end) - call.arrived_s));
+  if (call.started_s !== null) say(byId("ran"), seconds((call.settled_s ?? end) - call.started_s));
 }
 
 function drawWaiting() {
@@ -1045,22 +1048,29 @@ byId("theme").addEventListener("click", () => {
 });
 prefersDark.addEventListener("change", applyTheme);
 
+function drawCalls() {
+  if (view.isTable) drawTable();
+  else draw();
+  drawDetails();
+  drawWaiting();
+}
+
+/** Whether somebody presses something that is drawn anew: a click counts only if it ends on what it began on. */
+const isPressed = () => document.querySelector("#world:active, #rows:active, #facts:active, #waiting:active") !== null;
+
 function tick() {
   const isLive = !view.isPaused && [...model.calls.values()].some((call) => call.settled_s === null);
   const last = places.segments.at(-1);
   const isSettling = !view.isPaused && last && now() - last.to < FOLD_AFTER_S;
   const pause = isStill.matches ? 500 : Math.max(40, model.calls.size / 10);
   if (!document.hidden && !byId("board").hidden && (isDirty || ((isLive || isSettling) && Date.now() - lastDrawn >= pause))) {
-    isDirty = false;
+    isDirty = isPressed();
     lastDrawn = Date.now();
     drawFilters();
     drawFigures();
-    if (view.isTable) drawTable();
-    else draw();
-    drawDetails();
-    drawWaiting();
     drawServers();
     drawSettings();
+    if (!isDirty) drawCalls();
   }
   speak();
   requestAnimationFrame(tick);
