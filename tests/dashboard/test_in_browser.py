@@ -237,6 +237,21 @@ async def test_a_click_counts_where_the_line_of_now_stands_before_the_call(brows
         await gateway.call("release", wait_s=5, key="plants")
 
 
+async def test_each_call_is_hit_in_its_middle_with_a_name_and_in_a_crowd(browser: Browser, tmp_path: Path) -> None:
+    async with looking(browser, tmp_path, viewport={"width": 2400, "height": 900}) as (gateway, page):
+        for count in (2, 22):  # the names of so many would take more room than they are worth
+            while await page.locator("[role=option]").count() < count:
+                await gateway.call("echo", wait_s=5, text="hello")
+            missed = await page.evaluate("""async () => {
+                await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+                const hit = (box) => document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+                const calls = [...document.querySelectorAll("[role=option]")];
+                const missed = calls.filter((one) => !one.contains(hit(one.getBoundingClientRect())));
+                return missed.map((one) => one.ariaLabel);
+            }""")
+            assert missed == []
+
+
 async def test_calls_can_be_filtered(browser: Browser, tmp_path: Path) -> None:
     async with looking(browser, tmp_path) as (gateway, page):
         await program(gateway)

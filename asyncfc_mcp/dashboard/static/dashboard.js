@@ -3,6 +3,7 @@
 const MOST_CALLS = 2000; // as many as the gateway keeps
 const TRIM_AT = 2200; // trimmed in steps, so that the drawing does not shift with every call
 const LANE = 27, BAR = 19, BAND_PAD = 8, LEAST_BAND = 52;
+const LEAST_RUN = 4, RING = 3; // of a bar, however short the call was, and around it
 const FOLD_AFTER_S = 2.5, FOLD_PX = 40, LEAD_S = 0.3;
 const ZOOMS = [2, 4, 8, 14, 22, 32, 45, 64, 90, 130, 190, 280, 420];
 const MOST_EDGES = 160; // more than these are drawn for the selected call alone
@@ -301,7 +302,8 @@ function lanesOf(calls, hasNames) {
     const x = xOf(call.arrived_s);
     let lane = free.findIndex((until) => until <= x);
     if (lane < 0) lane = free.length;
-    free[lane] = call.settled_s === null ? Infinity : xOf(call.settled_s) + 5 + (hasNames ? 3 + overhang(call) : 0);
+    const bar = call.settled_s === null ? Infinity : Math.max(LEAST_RUN, xOf(call.settled_s) - x);
+    free[lane] = x + bar + 2 * RING + 2 + (hasNames ? overhang(call) : 0);
     chosen.push(lane);
   }
   return [chosen, free.length];
@@ -429,7 +431,7 @@ function newBar(number) {
   const name = svg("tspan"), took = svg("tspan");
   put(wait, { class: "wait", height: BAR });
   put(run, { class: "run", height: BAR });
-  put(ring, { class: "ring", height: BAR + 6 });
+  put(ring, { class: "ring", height: BAR + 2 * RING });
   put(took, { class: "took", dx: 6 });
   text.append(name, took);
   group.append(wait, run, ring, text);
@@ -442,15 +444,15 @@ function paint(bar, call, place, xEnd, end) {
   const xStart = call.started_s === null ? xEnd : xOf(call.started_s);
   const waits = Math.max(0, xStart - place.x);
   const isUnstarted = call.started_s === null;
-  const runs = isUnstarted ? 0 : Math.max(3, xEnd - xStart);
+  const runs = isUnstarted ? 0 : Math.max(LEAST_RUN, xEnd - xStart);
   const isWaitShown = waits > 2 || isUnstarted;
   const wait = call.needs.length && /value of/.test(call.waited_for || call.why) ? "data"
     : call.behind.length || call.waited_for ? "order" : "none";
   put(bar.group, { "data-state": call.state, "data-wait": wait, "aria-label": spoken(call, end) });
-  put(bar.wait, { x: place.x, y: place.y, width: isWaitShown ? Math.max(4, isUnstarted ? waits : waits + 4) : 0 });
+  put(bar.wait, { x: place.x, y: place.y, width: isWaitShown ? Math.max(LEAST_RUN, isUnstarted ? waits : waits + 4) : 0 });
   put(bar.run, { x: xStart, y: place.y, width: runs });
-  const wide = Math.max(6, (isUnstarted ? Math.max(4, waits) : xStart + runs - place.x));
-  put(bar.ring, { x: place.x - 3, y: place.y - 3, width: wide + 6 });
+  const wide = isUnstarted ? Math.max(LEAST_RUN, waits) : xStart + runs - place.x;
+  put(bar.ring, { x: place.x - RING, y: place.y - RING, width: wide + 2 * RING });
   letter(bar, call, place, { xStart, runs, waits: isWaitShown ? waits : 0, xEnd, end });
 }
 
@@ -473,7 +475,8 @@ function letter(bar, call, place, { xStart, runs, waits, xEnd, end }) {
   const isCrowded = place.isBare && !isInside && call.number !== view.selected;
   say(bar.name, isCrowded ? "" : name);
   say(bar.took, isTold && !isCrowded ? took : "");
-  put(bar.text, { x, y: place.y + BAR / 2 + 4, class: isInside ? "inside" : "" });
+  const display = isCrowded ? "none" : "inline"; // an empty text would stretch the call's box to the far left
+  put(bar.text, { x, y: place.y + BAR / 2 + 4, class: isInside ? "inside" : "", display });
 }
 
 function spoken(call, end) {
