@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from contextlib import AbstractAsyncContextManager
@@ -32,7 +31,7 @@ from asyncfc_mcp.cli.gateways import Session, own_gateway, running_gateway
 from asyncfc_mcp.cli.interrupts import Interrupts, run_interruptible
 from asyncfc_mcp.cli.tables import harmless
 from asyncfc_mcp.cli.watching import Sight, Watch
-from asyncfc_mcp.downstream.naming import RESERVED_NAMES
+from asyncfc_mcp.downstream.naming import RESERVED_NAMES, likely_names
 from asyncfc_mcp.errors import GatewayError
 from asyncfc_mcp.telemetry.logs import configure_logs
 
@@ -41,7 +40,7 @@ class UnknownTool(GatewayError):
     """No server of the gateway has a tool of that name."""
 
     def __init__(self, name: str, known: list[str], down: list[str]) -> None:
-        near = _near(name, known)
+        near = likely_names(name, {one: one for one in known})
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         missing = f"; not up: {', '.join(down)}" if down else ""
         super().__init__(f"there is no tool {name!r}{missing}; {meant}`asyncfc-mcp tools` lists them")
@@ -164,12 +163,6 @@ def _without_tools(session: Session) -> list[str]:
     pool = session.app.pool
     listed = {tool.server for tool in pool.catalog.known}
     return [key for key in pool.statuses() if key not in listed]
-
-
-def _near(name: str, known: list[str]) -> list[str]:
-    """Names that it may stand for: those that end in it, without their prefix, and those that look like it."""
-    same = [one for one in known if one.endswith(f"_{name}")]
-    return list(dict.fromkeys([*same, *difflib.get_close_matches(name, known, n=3)]))[:3]
 
 
 def _show(sight: Sight) -> None:

@@ -16,7 +16,7 @@ from mcp.shared.inbound import x_mcp_header_map
 from asyncfc_mcp.config.models import ServerEntry, StdioEntry
 from asyncfc_mcp.config.policy import ToolHints, ToolPolicy, resolve_policy
 from asyncfc_mcp.downstream.connection import Connection
-from asyncfc_mcp.downstream.naming import ListedTool, NameCollision, exposed_names
+from asyncfc_mcp.downstream.naming import ListedTool, NameCollision, exposed_names, likely_names
 from asyncfc_mcp.downstream.pins import ChangedTool, Pins
 from asyncfc_mcp.packs.reader import find_pack
 
@@ -136,6 +136,10 @@ class Catalog:
             # who says a name knows it from somewhere, so it is worth the whole wait
             await self.tools(patience_with_missed_s=LIST_TIMEOUT_S)
         return self.find(name)
+
+    def likely(self, name: str) -> list[str]:
+        """Names of up to three tools that this one, which no tool has, may stand for."""
+        return likely_names(name, {one.name: one.own_name for one in self._tools})
 
     def absence(self, name: str) -> str | None:
         """What has become of the tool that once had this name, in words; None where none had it, or one has it."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from asyncfc_mcp.errors import GatewayError
 
@@ -24,6 +25,8 @@ RESERVED_NAMES = frozenset({"await_future", "get_future", "cancel_future", "list
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_LENGTH = 6
 _LONG_HASH_LENGTH = 24
+_LIKENESS = 0.75
+"""Of two names, as difflib measures it, from which on one is taken for a slip in the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,17 @@ class _Names:
         if owner is not None and owner.server == tool.server:
             name = _suffixed_name(tool, _LONG_HASH_LENGTH)
         self.claim(name, tool)
+
+
+def likely_names(wanted: str, own_names: Mapping[str, str]) -> list[str]:
+    """Up to three tools that a wrong name may stand for: what is called so without its prefix, then what looks like it.
+
+    Args:
+        wanted: the wrong name.
+        own_names: what each server calls its tool, by the name that clients see.
+    """
+    bare = [name for name, own in own_names.items() if wanted == own or name.endswith(f"_{wanted}")]
+    return list(dict.fromkeys([*bare, *get_close_matches(wanted, own_names, n=3, cutoff=_LIKENESS)]))[:3]
 
 
 def _full_name(tool: ListedTool) -> str:

@@ -165,7 +165,7 @@ class Engine:
         found = await catalog.find_listed(name)
         if found is None:
             absence = _FOR_MODELS if name in RESERVED_NAMES else catalog.absence(name)
-            raise UnknownTool(name, [known.name for known in catalog.known], absence)
+            raise UnknownTool(name, catalog.likely(name), absence)
         return found
 
     async def new_token(self, caller: Caller, tool: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -61,11 +60,16 @@ log = structlog.get_logger()
 
 
 class UnknownTool(GatewayError):
-    """No server offers a tool of that name."""
+    """No server offers a tool of that name.
 
-    def __init__(self, name: str, known: Iterable[str] = (), absence: str | None = None) -> None:
-        like = get_close_matches(name, known, n=3, cutoff=0.75) if absence is None else []
-        meant = f"; did you mean {' or '.join(like)}?" if like else "; the list of tools names them all"
+    Args:
+        name: what was called.
+        likely: what may have been meant.
+        absence: why it is not there, where that is known.
+    """
+
+    def __init__(self, name: str, likely: Sequence[str] = (), absence: str | None = None) -> None:
+        meant = f"; did you mean {' or '.join(likely)}?" if likely else "; the list of tools names them all"
         meant = f"; {absence}" if absence is not None else meant
         super().__init__(f"Unknown tool: {clip(name)}{meant}")
         self.name = name

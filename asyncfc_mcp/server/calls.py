@@ -197,7 +197,7 @@ class Calls:
         catalog = self._gateway.pool.catalog
         tool = await catalog.find_listed(name)
         if tool is None:
-            raise UnknownTool(name, [known.name for known in catalog.known], catalog.absence(name))
+            raise UnknownTool(name, catalog.likely(name), catalog.absence(name))
         return tool
 
     def _split(self, tool: CatalogTool, arguments: dict[str, Any] | None) -> tuple[dict[str, Any] | None, Wishes]:

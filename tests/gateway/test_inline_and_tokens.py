@@ -172,6 +172,16 @@ async def test_an_unknown_tool_is_an_error_that_the_model_can_act_on() -> None:
         assert text_of(result) == "Unknown tool: ecko; did you mean echo?"
 
 
+@pytest.mark.parametrize("prefix", ["toy", "machines-in-the-room-behind-the-kitchen"])
+async def test_a_tool_without_its_prefix_is_found_also_where_its_name_here_was_shortened(prefix: str) -> None:
+    async with running({"toy": toy(prefix=prefix)}) as gateway:
+        listed = [one.name for one in (await gateway.client.list_tools()).tools]
+        assert (f"{prefix}_echo" in listed) == (prefix == "toy")
+        meant = re.fullmatch("Unknown tool: echo; did you mean (.+)\\?", text_of(await gateway.call("echo")))
+        assert meant
+        assert text_of(await gateway.call(meant[1], text="hello")) == "hello"
+
+
 async def test_an_image_arrives_as_it_is() -> None:
     async with running() as gateway:
         result = await gateway.call("picture")
