@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asyncfc_mcp.config.policy import LabelSource, ToolHints, ToolPolicy
@@ -123,6 +123,7 @@ def test_a_conflict_is_mutual_and_a_wider_label_keeps_it(one: Label, other: Labe
 
 
 @examples(80)
+@example(["{path:path}"], {"path": "missing/x\\x"}, set(), True)
 @given(st.lists(READABLE, max_size=3), FILLED, st.sets(among(["path", "a", "b", "items"])), st.booleans())
 def test_what_is_not_known_yet_never_narrows_a_label(
     templates: list[str], arguments: dict[str, Any], opaque: set[str], is_local: bool

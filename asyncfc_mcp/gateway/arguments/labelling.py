@@ -100,12 +100,12 @@ class _Disk:
             # `link/..` is the link's own folder to some servers and its target's to others.
             return None
         self.has_followed_link |= real != named
-        return absolute_segments(self._widened(real))
+        return self._segments(real)
 
     def named_segments(self, text: str) -> LabelPath | None:
         """The segments as they are written."""
         path = self._absolute(text)
-        return None if path is None else absolute_segments(self._widened(os.path.normpath(path)))
+        return None if path is None else self._segments(os.path.normpath(path))
 
     def _absolute(self, text: str) -> str | None:
         if text.startswith("~") or text.count("/") > _DEEPEST_PATH or not _can_be_file_name(text):
@@ -117,14 +117,15 @@ class _Disk:
             return text
         return None if self.cwd is None else str(self.cwd / text)
 
-    def _widened(self, path: str) -> str:
+    def _segments(self, path: str) -> LabelPath | None:
         """A write in a folder that does not exist yet is one to the first missing folder: it may create that too."""
-        if not self.is_write:
-            return path
+        segments = absolute_segments(path)
+        if segments is None or not self.is_write:
+            return segments
         place = Path(path)
         while place.parent != place and not os.access(place.parent, os.F_OK):
             place = place.parent
-        return str(place)
+        return absolute_segments(str(place))
 
 
 def _disk(policy: ToolPolicy, cwd: Path | None, access: Access) -> _Disk | None:
