@@ -100,6 +100,15 @@ class Template:
         found = (part for parts in segments for part in parts if isinstance(part, Field))
         return cls(text, segments, tuple(namespace), tuple(dict.fromkeys(found)))
 
+    def up_to_path(self) -> Template:
+        """Without what follows on its first path, so that everything below that path is meant."""
+        kept: list[str] = []
+        for text, parts in zip(filter(None, self.text.split("/")), self.segments, strict=True):
+            kept.append(text)
+            if isinstance(parts[0], Field) and parts[0].is_path:
+                break
+        return Template.parse("/".join(kept))
+
 
 _PART = re.compile(r"\{([^{}]*)\}|([^{}]+)|([{}])")
 _NAME = re.compile(r"[^\s:/]+")

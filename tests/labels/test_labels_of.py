@@ -127,6 +127,21 @@ def test_making_a_deep_folder_is_a_write_of_the_first_missing_one(tmp_path: Path
     assert conflict(made, beside)
 
 
+def test_what_follows_a_missing_folder_in_a_template_does_not_narrow_its_label_again(tmp_path: Path) -> None:
+    tmp_path = tmp_path.resolve()
+    index = policy((), ("fs/{path:path}/index",), local=True)
+    (made,) = labels_of(index, {"path": f"{tmp_path}/new/deep"}, plain)
+    (inside,) = labels_of(policy(READ, local=True), {"path": f"{tmp_path}/new/deep/index"}, plain)
+    assert conflict(made, inside)
+    (there,) = labels_of(index, {"path": f"{tmp_path}/new"}, plain)
+    assert there.path[-2:] == ("new", "index")
+
+
+def test_a_name_that_can_be_read_in_two_ways_gives_the_namespace_to_a_write_too(tmp_path: Path) -> None:
+    found = labels_of(policy(READ, READ, local=True), {"path": f"{tmp_path}/new/a\\b"}, plain)
+    assert words(found) == ["write of fs"]
+
+
 def test_writes_beside_each_other_in_a_folder_that_exists_do_not_conflict(tmp_path: Path) -> None:
     one, other = (
         labels_of(policy((), READ, local=True), {"path": f"{tmp_path}/{name}.txt"}, plain) for name in ("a", "b")

@@ -30,8 +30,8 @@ def labels_of(
     relative paths from there; otherwise a relative path could be anywhere.
     """
     return _labels(
-        _paths(policy.writes, arguments, is_opaque, _disk(policy, cwd, Access.WRITE)),
-        _paths(policy.reads, arguments, is_opaque, _disk(policy, cwd, Access.READ)),
+        _paths(policy, Access.WRITE, arguments, is_opaque, cwd),
+        _paths(policy, Access.READ, arguments, is_opaque, cwd),
         is_declared=policy.labels_are_declared,
     )
 
@@ -58,14 +58,24 @@ def _labels(written: Iterable[LabelPath], read: Iterable[LabelPath], *, is_decla
 
 
 def _paths(
-    templates: tuple[str, ...], arguments: Mapping[str, object], is_opaque: Callable[[str], bool], disk: _Disk | None
+    policy: ToolPolicy,
+    access: Access,
+    arguments: Mapping[str, object],
+    is_opaque: Callable[[str], bool],
+    cwd: Path | None,
 ) -> Iterator[LabelPath]:
-    for text in templates:
+    for text in policy.writes if access is Access.WRITE else policy.reads:
         template = _parse(text)
-        if disk is None:
+        if not policy.is_local:
             yield from expand(template, arguments, is_opaque, absolute_segments)
             continue
-        yield from expand(template, arguments, is_opaque, disk.real_segments)
+        disk = _Disk(cwd, is_write=access is Access.WRITE)
+        paths = expand(template, arguments, is_opaque, disk.real_segments)
+        if disk.has_widened:
+            # What follows in the template would lie in the missing folder, and make its label a narrow one again.
+            template = template.up_to_path()
+            paths = expand(template, arguments, is_opaque, disk.real_segments)
+        yield from paths
         if disk.has_followed_link:
             # An earlier call may yet replace the link, so the name counts as well as what it stands for now.
             yield from expand(template, arguments, is_opaque, disk.named_segments)
@@ -83,11 +93,13 @@ def _is_covered(path: LabelPath, by: Mapping[LabelPath, None]) -> bool:
 
 @dataclass(slots=True)
 class _Disk:
-    """Where the paths of one template lead on this machine, and whether a symbolic link was on the way."""
+    """Where the paths of one template lead on this machine, and what was on the way."""
 
     cwd: Path | None
     is_write: bool
     has_followed_link: bool = False
+    has_widened: bool = False
+    """Whether a folder to be written in is missing."""
 
     def real_segments(self, text: str) -> LabelPath | None:
         """The segments with every existing symbolic link followed."""
@@ -125,11 +137,8 @@ class _Disk:
         place = Path(path)
         while place.parent != place and not os.access(place.parent, os.F_OK):
             place = place.parent
+            self.has_widened = True
         return absolute_segments(str(place))
-
-
-def _disk(policy: ToolPolicy, cwd: Path | None, access: Access) -> _Disk | None:
-    return _Disk(cwd, is_write=access is Access.WRITE) if policy.is_local else None
 
 
 def _can_be_file_name(text: str) -> bool:
