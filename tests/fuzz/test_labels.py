@@ -125,6 +125,7 @@ def test_a_conflict_is_mutual_and_a_wider_label_keeps_it(one: Label, other: Labe
 @examples(80)
 @example(["{path:path}"], {"path": "missing/x\\x"}, set(), True)
 @example(["{path:path}/x"], {"path": "/missing/x"}, set(), True)
+@example(["{path:path}/{a}"], {"path": "/missing/x"}, set(), True)
 @given(st.lists(READABLE, max_size=3), FILLED, st.sets(among(["path", "a", "b", "items"])), st.booleans())
 def test_what_is_not_known_yet_never_narrows_a_label(
     templates: list[str], arguments: dict[str, Any], opaque: set[str], is_local: bool

@@ -71,7 +71,7 @@ def _paths(
             continue
         disk = _Disk(cwd, is_write=access is Access.WRITE)
         paths = expand(template, arguments, is_opaque, disk.real_segments)
-        if disk.has_widened:
+        if disk.has_widened and paths != (template.namespace,):
             # What follows in the template would lie in the missing folder, and make its label a narrow one again.
             template = template.up_to_path()
             paths = expand(template, arguments, is_opaque, disk.real_segments)
