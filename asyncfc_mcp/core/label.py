@@ -100,6 +100,11 @@ class Template:
         found = (part for parts in segments for part in parts if isinstance(part, Field))
         return cls(text, segments, tuple(namespace), tuple(dict.fromkeys(found)))
 
+    @property
+    def goes_on_after_path(self) -> bool:
+        """Whether anything follows on a path."""
+        return any(isinstance(parts[0], Field) and parts[0].is_path for parts in self.segments[:-1])
+
     def up_to_path(self) -> Template:
         """Without what follows on its first path, so that everything below that path is meant."""
         kept: list[str] = []

@@ -138,7 +138,9 @@ class Catalog:
         return self.find(name)
 
     def likely(self, name: str) -> list[str]:
-        """Names of up to three tools that this one, which no tool has, may stand for."""
+        """Names of up to three tools that this one may stand for, unless it is known what has become of its tool."""
+        if self.absence(name) is not None:
+            return []
         return likely_names(name, {one.name: one.own_name for one in self._tools})
 
     def absence(self, name: str) -> str | None:

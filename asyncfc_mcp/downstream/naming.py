@@ -25,6 +25,8 @@ RESERVED_NAMES = frozenset({"await_future", "get_future", "cancel_future", "list
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_LENGTH = 6
 _LONG_HASH_LENGTH = 24
+_LONGEST_SLIP = 128
+"""Of a wrong name, in characters: nobody means a tool by more, and comparing takes long."""
 _LIKENESS = 0.75
 """Of two names, as difflib measures it, from which on one is taken for a slip in the other."""
 
@@ -115,7 +117,10 @@ def likely_names(wanted: str, own_names: Mapping[str, str]) -> list[str]:
         wanted: the wrong name.
         own_names: what each server calls its tool, by the name that clients see.
     """
-    bare = [name for name, own in own_names.items() if wanted == own or name.endswith(f"_{wanted}")]
+    if not 0 < len(wanted) <= _LONGEST_SLIP:
+        return []
+    ending = f"_{wanted}"
+    bare = [name for name, own in own_names.items() if wanted == own or name.endswith(ending)]
     return list(dict.fromkeys([*bare, *get_close_matches(wanted, own_names, n=3, cutoff=_LIKENESS)]))[:3]
 
 

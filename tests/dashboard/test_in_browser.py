@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -237,19 +238,46 @@ async def test_a_click_counts_where_the_line_of_now_stands_before_the_call(brows
         await gateway.call("release", wait_s=5, key="plants")
 
 
-async def test_each_call_is_hit_in_its_middle_with_a_name_and_in_a_crowd(browser: Browser, tmp_path: Path) -> None:
+async def test_each_call_is_hit_all_along_with_its_name_and_in_a_crowd(browser: Browser, tmp_path: Path) -> None:
     async with looking(browser, tmp_path, viewport={"width": 2400, "height": 900}) as (gateway, page):
-        for count in (2, 22):  # the names of so many would take more room than they are worth
-            while await page.locator("[role=option]").count() < count:
+        for count, total in ((2, "2"), (40, "42")):  # the names of so many would take more room than they are worth
+            for _ in range(count):
                 await gateway.call("echo", wait_s=5, text="hello")
-            missed = await page.evaluate("""async () => {
+            await expect(page.locator("[data-group=resolved] b")).to_have_text(total)
+            boxes, missed = await page.evaluate("""async () => {
                 await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
-                const hit = (box) => document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+                const chart = document.getElementById("chart");
+                const bottom = Math.min(innerHeight, chart.getBoundingClientRect().y + chart.clientHeight);
+                const left = document.getElementById("gutter").getBoundingClientRect().right;
                 const calls = [...document.querySelectorAll("[role=option]")];
-                const missed = calls.filter((one) => !one.contains(hit(one.getBoundingClientRect())));
-                return missed.map((one) => one.ariaLabel);
+                const boxes = calls.map((one) => [one, one.getBoundingClientRect()]);
+                const shown = boxes.filter(([, box]) => box.x > left && box.bottom < bottom);
+                const missed = shown.filter(([one, box]) => {
+                    const at = (x) => document.elementFromPoint(x, box.y + box.height / 2);
+                    for (let x = box.x + 1; x < box.right; x++) if (!one.contains(at(x))) return true;
+                    return false;
+                });
+                return [shown.map(([, { x, y, right }]) => [y, x, right]), missed.map(([one]) => one.ariaLabel)];
             }""")
+            assert boxes
             assert missed == []
+            for (y, _, right), (below, x, _) in pairwise(sorted(boxes)):
+                assert y != below or right < x, "the frames of two calls would overlap"
+
+
+async def test_the_first_press_on_a_page_that_is_scrolled_back_counts(browser: Browser, tmp_path: Path) -> None:
+    async with looking(browser, tmp_path, viewport={"width": 700, "height": 700}) as (gateway, page):
+        await gateway.call("echo", wait_s=5, text="first")
+        await gateway.call("sleep", wait_s=30, seconds=2)
+        for _ in range(6):
+            await page.get_by_role("button", name="Zoom in").click()
+        await page.get_by_role("button", name="Follow").click()
+        await page.locator("#chart").evaluate("chart => { chart.scrollLeft = 0; }")
+        await bar(page, "echo").hover()
+        await page.mouse.down()
+        assert await page.locator("#chart").evaluate("chart => chart.scrollLeft") == 0
+        await page.mouse.up()
+        await expect(page.locator("#details-title")).to_have_text("Call 1: echo")
 
 
 async def test_calls_can_be_filtered(browser: Browser, tmp_path: Path) -> None:

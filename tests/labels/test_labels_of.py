@@ -133,6 +133,9 @@ def test_what_follows_a_missing_folder_in_a_template_does_not_narrow_its_label_a
     (made,) = labels_of(index, {"path": f"{tmp_path}/new/deep"}, plain)
     (inside,) = labels_of(policy(READ, local=True), {"path": f"{tmp_path}/new/deep/index"}, plain)
     assert conflict(made, inside)
+    (beside,) = labels_of(policy(READ, local=True), {"path": f"{tmp_path}/new/b"}, plain)
+    assert conflict(labels_of(index, {"path": f"{tmp_path}/new"}, plain)[0], beside)
+    (tmp_path / "new").mkdir()
     (there,) = labels_of(index, {"path": f"{tmp_path}/new"}, plain)
     assert there.path[-2:] == ("new", "index")
 

@@ -302,8 +302,9 @@ function lanesOf(calls, hasNames) {
     const x = xOf(call.arrived_s);
     let lane = free.findIndex((until) => until <= x);
     if (lane < 0) lane = free.length;
-    const bar = call.settled_s === null ? Infinity : Math.max(LEAST_RUN, xOf(call.settled_s) - x);
-    free[lane] = x + bar + 2 * RING + 2 + (hasNames ? overhang(call) : 0);
+    const starts = call.started_s === null ? x : xOf(call.started_s);
+    const end = call.settled_s === null ? Infinity : Math.max(starts + LEAST_RUN, xOf(call.settled_s));
+    free[lane] = end + 2 * RING + 2 + (hasNames ? overhang(call) : 0);
     chosen.push(lane);
   }
   return [chosen, free.length];
@@ -730,7 +731,8 @@ function drawDetails() {
   if (behind.length) fact(facts, "Behind", ...behind.map(callButton));
   const after = [...model.calls.values()].filter((one) => one.needs.includes(call.number) || one.behind.includes(call.number));
   if (after.length) fact(facts, "Waited on by", ...after.slice(0, 12).map((one) => callButton(one.number)));
-  const text = JSON.stringify([call, after.map((one) => one.number)]);
+  const named = [...call.needs, ...behind].map((one) => model.calls.get(one)?.tool ?? null);
+  const text = JSON.stringify([call, named, after.map((one) => one.number)]);
   if (byId("facts").dataset.shown !== text) {
     const held = byId("facts").contains(document.activeElement) ? document.activeElement.textContent : null;
     byId("facts").dataset.shown = text;
@@ -940,7 +942,8 @@ byId("world").addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 byId("world").addEventListener("focus", () => {
-  if (view.active === null && places.calls.length) activate(places.calls.at(-1).number);
+  // a press focuses it, too, and is about what is under the pointer
+  if (view.active === null && places.calls.length && !isPressed()) activate(places.calls.at(-1).number);
 });
 byId("details").addEventListener("keydown", (event) => {
   if (event.key === "Escape") closeDetails();
@@ -1066,14 +1069,16 @@ function tick() {
   const last = places.segments.at(-1);
   const isSettling = !view.isPaused && last && now() - last.to < FOLD_AFTER_S;
   const pause = isStill.matches ? 500 : Math.max(40, model.calls.size / 10);
-  if (!document.hidden && !byId("board").hidden && (isDirty || ((isLive || isSettling) && Date.now() - lastDrawn >= pause))) {
-    isDirty = isPressed();
+  const isHeld = isPressed();
+  const isDue = (isDirty && !isHeld) || ((isDirty || isLive || isSettling) && Date.now() - lastDrawn >= pause);
+  if (isDue && !document.hidden && !byId("board").hidden) {
+    isDirty = isHeld;
     lastDrawn = Date.now();
     drawFilters();
     drawFigures();
     drawServers();
     drawSettings();
-    if (!isDirty) drawCalls();
+    if (!isHeld) drawCalls();
   }
   speak();
   requestAnimationFrame(tick);

@@ -69,16 +69,22 @@ def _paths(
         if not policy.is_local:
             yield from expand(template, arguments, is_opaque, absolute_segments)
             continue
-        disk = _Disk(cwd, is_write=access is Access.WRITE)
-        paths = expand(template, arguments, is_opaque, disk.real_segments)
-        if disk.has_widened and paths != (template.namespace,):
+        disk = _Disk(cwd, is_write=access is Access.WRITE, is_folder=template.goes_on_after_path)
+        paths = _on_disk(template, arguments, is_opaque, disk)
+        if disk.has_widened and disk.is_folder and template.namespace not in paths:
             # What follows in the template would lie in the missing folder, and make its label a narrow one again.
-            template = template.up_to_path()
-            paths = expand(template, arguments, is_opaque, disk.real_segments)
+            paths = _on_disk(template.up_to_path(), arguments, is_opaque, disk)
         yield from paths
-        if disk.has_followed_link:
-            # An earlier call may yet replace the link, so the name counts as well as what it stands for now.
-            yield from expand(template, arguments, is_opaque, disk.named_segments)
+
+
+def _on_disk(
+    template: Template, arguments: Mapping[str, object], is_opaque: Callable[[str], bool], disk: _Disk
+) -> tuple[LabelPath, ...]:
+    paths = expand(template, arguments, is_opaque, disk.real_segments)
+    if disk.has_followed_link:
+        # An earlier call may yet replace the link, so the name counts as well as what it stands for now.
+        paths += expand(template, arguments, is_opaque, disk.named_segments)
+    return paths
 
 
 def _widest(paths: Iterable[LabelPath]) -> dict[LabelPath, None]:
@@ -97,6 +103,8 @@ class _Disk:
 
     cwd: Path | None
     is_write: bool
+    is_folder: bool
+    """Whether what is named has to be a folder, since more follows in the template."""
     has_followed_link: bool = False
     has_widened: bool = False
     """Whether a folder to be written in is missing."""
@@ -135,6 +143,7 @@ class _Disk:
         if segments is None or not self.is_write:
             return segments
         place = Path(path)
+        self.has_widened |= self.is_folder and not os.access(place, os.F_OK)
         while place.parent != place and not os.access(place.parent, os.F_OK):
             place = place.parent
             self.has_widened = True
