@@ -103,16 +103,20 @@ class Template:
     @property
     def goes_on_after_path(self) -> bool:
         """Whether anything follows on a path."""
-        return any(isinstance(parts[0], Field) and parts[0].is_path for parts in self.segments[:-1])
+        return any(_is_path(parts) for parts in self.segments[:-1])
 
     def up_to_path(self) -> Template:
         """Without what follows on its first path, so that everything below that path is meant."""
         kept: list[str] = []
         for text, parts in zip(filter(None, self.text.split("/")), self.segments, strict=True):
             kept.append(text)
-            if isinstance(parts[0], Field) and parts[0].is_path:
+            if _is_path(parts):
                 break
         return Template.parse("/".join(kept))
+
+
+def _is_path(parts: Sequence[str | Field]) -> bool:
+    return isinstance(parts[0], Field) and parts[0].is_path
 
 
 _PART = re.compile(r"\{([^{}]*)\}|([^{}]+)|([{}])")

@@ -712,7 +712,24 @@ function drawDetails() {
   const call = model.calls.get(view.selected);
   byId("details").hidden = !call;
   if (!call) return;
+  const behind = call.behind.filter((one) => !call.needs.includes(one));
+  const after = [...model.calls.values()].filter((one) => one.needs.includes(call.number) || one.behind.includes(call.number));
+  const named = [...call.needs, ...behind].map((one) => model.calls.get(one)?.tool ?? null);
+  const text = JSON.stringify([call, named, after.map((one) => one.number)]);
+  if (byId("facts").dataset.shown !== text) {
+    const held = byId("facts").contains(document.activeElement) ? document.activeElement.textContent : null;
+    byId("facts").dataset.shown = text;
+    say(byId("details-title"), `Call ${call.number}: ${call.tool}`);
+    byId("facts").replaceChildren(...factsOf(call, behind, after));
+    if (held !== null) [...byId("facts").querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
+  }
+  // these go on all the time: the buttons beside them stay what they are
   const end = now();
+  say(byId("waited"), seconds((call.started_s ?? call.settled_s ?? end) - call.arrived_s));
+  if (call.started_s !== null) say(byId("ran"), seconds((call.settled_s ?? end) - call.started_s));
+}
+
+function factsOf(call, behind, after) {
   const facts = [];
   const token = make("span", call.token, { class: "token" });
   const badge = make("span", "", { class: "state" });
@@ -727,22 +744,9 @@ function drawDetails() {
   fact(facts, "Waiting", make("span", "", { id: "waited" }));
   if (call.started_s !== null) fact(facts, call.settled_s === null ? "Running" : "Ran", make("span", "", { id: "ran" }));
   if (call.needs.length) fact(facts, "Needs", ...call.needs.map(callButton));
-  const behind = call.behind.filter((one) => !call.needs.includes(one));
   if (behind.length) fact(facts, "Behind", ...behind.map(callButton));
-  const after = [...model.calls.values()].filter((one) => one.needs.includes(call.number) || one.behind.includes(call.number));
   if (after.length) fact(facts, "Waited on by", ...after.slice(0, 12).map((one) => callButton(one.number)));
-  const named = [...call.needs, ...behind].map((one) => model.calls.get(one)?.tool ?? null);
-  const text = JSON.stringify([call, named, after.map((one) => one.number)]);
-  if (byId("facts").dataset.shown !== text) {
-    const held = byId("facts").contains(document.activeElement) ? document.activeElement.textContent : null;
-    byId("facts").dataset.shown = text;
-    say(byId("details-title"), `Call ${call.number}: ${call.tool}`);
-    byId("facts").replaceChildren(...facts);
-    if (held !== null) [...byId("facts").querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
-  }
-  // these go on all the time: the buttons beside them stay what they are
-  say(byId("waited"), seconds((call.started_s ?? call.settled_s ?? end) - call.arrived_s));
-  if (call.started_s !== null) say(byId("ran"), seconds((call.settled_s ?? end) - call.started_s));
+  return facts;
 }
 
 function drawWaiting() {
