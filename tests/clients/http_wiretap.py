@@ -62,18 +62,22 @@ def http_wiretap(url: str, tape: Path) -> Generator[str]:
             client = self.connection
             while True:
                 ready, _, _ = select.select([server, client], [], [])
-                if server not in ready and client in ready:
-                    # a client that has the whole answer may close first
+                if client in ready:
+                    # it has gone, whatever has come for it since; if it has the whole answer, only the end is to come
                     ready, _, _ = select.select([server], [], [], CLOSING_S)
                     return bool(ready) and not server.recv(1)
                 if not (part := server.recv(CHUNK)):
                     return True
-                client.sendall(part)
+                try:
+                    client.sendall(part)
+                except ConnectionError:
+                    return False
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  its own name there
             """The tape has it."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = False  # so that the tape is complete when this is left
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}{target.path}"
