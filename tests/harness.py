@@ -94,11 +94,17 @@ class GatewayClient:
         return result.meta["asyncfc/future"]["token"]
 
     async def named(self, tool: str, *, scope: str | None = None, **arguments: Any) -> str:
-        """Call under a name of its own and wait for it; its token, however fast it was."""
+        """Call under a name of its own and wait for it; its token, however fast it was and however short a wait."""
         name = f"n{next(self._names)}"
         await self.call(tool, scope=scope, _as=name, _wait_s=0, **arguments)
-        await self.call("await_future", scope=scope, futures=[f"fut_{name}"])
+        await self.settle(f"fut_{name}", scope=scope)
         return f"fut_{name}"
+
+    async def settle(self, *tokens: str, scope: str | None = None) -> None:
+        """Await futures as often as that takes."""
+        with anyio.fail_after(bound_s(LIMIT_S)):
+            while "Still unsettled" in await self.text("await_future", scope=scope, futures=list(tokens)):
+                pass
 
     async def text(self, tool: str, *, scope: str | None = None, **arguments: Any) -> str:
         """Call and give the text of the answer, without what was attached to it."""

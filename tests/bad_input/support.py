@@ -68,7 +68,8 @@ def error_of(result: CallToolResult) -> str:
 
 async def assert_unharmed(gateway: GatewayClient) -> None:
     """An ordinary call works, and no future stays unsettled."""
-    assert (await gateway.text("echo", text="still here", _wait_s=10)).startswith("still here")
+    token = await gateway.named("echo", text="still here")
+    assert (await gateway.text("get_future", future=token)).endswith("still here")
     await assert_all_settle(gateway)
     assert gateway.app.gateway.pool.statuses()["toy"].message is None
 

@@ -391,6 +391,7 @@ async def until_idle(gateway: Place, server: str) -> None:
 @pytest.mark.parametrize("way", [way for way in WAYS if str(way) == "stdio-legacy"], ids=str)
 async def test_a_question_is_withdrawn_when_the_call_ends_without_its_answer(gateway: Place, way: Way) -> None:
     line = json.dumps({"jsonrpc": "2.0", "id": "q", **asking()})
+    gateway.app.gateway.questions.timeout_s = LIMIT_S
     async with gateway.wire(way) as client:
         assert await client.value("old_emit", lines=[line]) == "emitted"
         asked = await client.question()

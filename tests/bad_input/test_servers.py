@@ -121,7 +121,7 @@ async def test_twenty_megabytes_are_never_attached_but_announced_in_a_line() -> 
 
 
 async def test_a_call_that_is_never_answered_times_out() -> None:
-    async with beside_toy(odd(timeout_s=0.3, cancel_grace_s=0.1)) as gateway:
+    async with beside_toy(odd(tools={"never": {"timeout_s": 0.3}}, cancel_grace_s=0.1)) as gateway:
         message = error_of(await gateway.call("odd_never"))
         assert "(timed_out): it ran longer than 0.3 s; it may still take effect" in message
         behind = await gateway.token("odd_echo", next=1)
@@ -131,7 +131,7 @@ async def test_a_call_that_is_never_answered_times_out() -> None:
 
 async def test_a_server_that_ignores_cancellation_keeps_its_labels_for_the_grace_alone() -> None:
     with capture_logs() as logs:
-        async with beside_toy(odd(cancel_grace_s=0.3)) as gateway:
+        async with beside_toy(odd(cancel_grace_s=3)) as gateway:
             never = await gateway.token("odd_never", _wait_s=0)
             behind = await gateway.token("odd_echo", b=1, _wait_s=0)
             cancelled = await gateway.text("cancel_future", futures=[never])
@@ -142,7 +142,7 @@ async def test_a_server_that_ignores_cancellation_keeps_its_labels_for_the_grace
             await assert_unharmed(gateway)
     (warning,) = (line for line in logs if line["event"] == "labels_released_early")
     assert warning["log_level"] == "warning"
-    assert (warning["server"], warning["grace_s"]) == ("odd", 0.3)
+    assert (warning["server"], warning["grace_s"]) == ("odd", 3)
     assert "may still be at work" in warning["risk"]
 
 

@@ -106,6 +106,7 @@ def endpoint(model: Model, *, calls_tools: bool = True) -> Generator[Stub]:
     config = uvicorn.Config(app, port=0, log_level="critical", ws="none", lifespan="off")
     server = uvicorn.Server(config)
     socket = config.bind_socket()
+    socket.listen()  # the server does so too, but in its own time
     thread = threading.Thread(target=server.run, args=([socket],))
     thread.start()
     try:

@@ -83,14 +83,15 @@ def test_a_busy_thread_keeps_the_clock_from_jumping(kind: str) -> None:
                 timed_out = True
 
             tasks.start_soon(run_out)
-            threading.Timer(0.05, may_end.set).start()
+            threading.Timer(0.5, may_end.set).start()
             await in_thread()
             tasks.cancel_scope.cancel()
         return timed_out, time.monotonic() - began_at
 
     timed_out, passed_s = timelapse.run(wait_for_thread)
     assert not timed_out
-    assert 0.04 < passed_s < 5
+    # what passes before the thread is waited for does not count, and a busy machine can take its time with that
+    assert 0.01 < passed_s < 5
 
 
 def test_a_deadline_cancels_at_its_time() -> None:

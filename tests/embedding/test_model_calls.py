@@ -78,7 +78,7 @@ async def test_a_model_is_taught_the_rules() -> None:
 
 
 async def test_a_fast_call_gives_the_model_its_value() -> None:
-    async with opened() as gateway:
+    async with opened(inline_wait_s=LIMIT_S) as gateway:
         answer = await gateway.model_call("echo", {"text": "hello"})
         assert (answer.text, answer.token, answer.is_error) == ("hello", None, False)
 

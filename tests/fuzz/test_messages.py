@@ -18,7 +18,7 @@ from tests.fuzz.hostile import among
 from tests.fuzz.test_framing import LINES
 from tests.fuzz.wire import ANSWERS, NOTIFICATIONS, REQUESTS, WRITABLE, Conversation
 from tests.harness import FREE
-from tests.process.support import Json, started, text_of
+from tests.process.support import Json, started
 
 pytestmark = pytest.mark.anyio
 
@@ -128,9 +128,10 @@ async def test_whatever_a_server_says_its_call_and_those_of_others_are_answered(
     written = [line if isinstance(line, str) else json.dumps({"jsonrpc": "2.0", **line}) for line in lines]
     said = [line.replace("\n", " ") for line in written]
     mine = await conversation.call("pushy_emit", lines=said, _wait_s=5)
-    other = await conversation.call("echo", text="x", _wait_s=5)
-    _, echoed = await conversation.settle([mine, other])
-    assert text_of(echoed).startswith("x")
+    name = f"x{next(NUMBERS)}"
+    other = await conversation.call("echo", text="x", _as=name)
+    await conversation.settle([mine, other])
+    assert (await conversation.awaited(f"fut_{name}")).endswith("x")
 
 
 @examples(30)

@@ -72,8 +72,10 @@ async def gateway() -> AsyncGenerator[GatewayClient]:
         await client.call("picture", _as="picture")
         await client.call("hold", _as="cancelled", _wait_s=0, key="never")
         await client.call("cancel_future", futures="fut_cancelled")
+        await client.settle(*LIVE)
         yield client
-        assert await client.text("echo", text="still here", _wait_s=10) == "still here"
+        token = await client.named("echo", text="still here")
+        assert (await client.text("get_future", future=token)).endswith("still here")
 
 
 async def answer(gateway: GatewayClient, tool: str, arguments: dict[str, Any]) -> CallToolResult | None:

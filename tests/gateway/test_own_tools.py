@@ -201,7 +201,7 @@ async def test_cancel_stops_a_pending_call_at_once() -> None:
 
 
 async def test_cancel_reaches_the_server_and_keeps_the_labels_for_the_grace() -> None:
-    async with running({"toy": toy(cancel_grace_s=0.3)}, inline_wait_s=0) as gateway:
+    async with running({"toy": toy(cancel_grace_s=3)}, inline_wait_s=0) as gateway:
         first = await gateway.token("hold", key="a")
         second = await gateway.token("echo", text="after")
         assert "cancelling" in await gateway.text("cancel_future", futures=[first], reason="not needed")
