@@ -240,11 +240,17 @@ class App:
 
 @contextmanager
 def _heeding_signals(stop: Callable[[], None], look: Callable[[], None] | None) -> Generator[None]:
-    """Have Ctrl-C and SIGTERM call `stop` in the event loop, and SIGHUP `look` where there is such a thing."""
+    """Have Ctrl-C and SIGTERM call `stop` in the event loop, and SIGHUP `look` where there is such a thing.
+
+    After one that stops, the process is to end, and no further one breaks into that.
+    """
     had_terminal = _has_terminal()
+    is_stopping = False
     loop = asyncio.get_running_loop()
 
     def stop_for(number: signal.Signals) -> None:
+        nonlocal is_stopping
+        is_stopping = True
         stop()  # first, since what is said may find nobody to read it
         log.info("stopping", signal=number.name)
 
@@ -271,7 +277,7 @@ def _heeding_signals(stop: Callable[[], None], look: Callable[[], None] | None) 
         for number, handler in before.items():
             with suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if is_stopping else handler)
 
 
 def _has_terminal() -> bool:

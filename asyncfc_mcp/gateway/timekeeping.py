@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache
 
 import structlog
@@ -48,7 +47,7 @@ class Timekeeping:
             server=call.server,
             tool=future.policy.tool,
             scope=scope_in_logs(future.caller),
-            at_s=time.time(),
+            at_s=future.created_at,
             needs=call.needs,
             behind=calls_before(record.node, MOST_BLOCKERS) if is_blocked else (),
             waits_for=self._why_pending(future) if is_blocked else "",

@@ -93,7 +93,7 @@ def test_the_model_is_taught_tokens_and_has_the_tools_for_them(run: Run) -> None
 
 def test_the_model_is_shown_an_answer_to_each_of_its_calls_in_their_order(run: Run) -> None:
     search, one, two, note, awaited = run.model.results
-    assert '"p1"' in search
+    assert '"p1"' in search or search.startswith("fut_hits stands for the result of search_papers.")
     assert "p1" in one or one.startswith("fut_one stands for the result of read_paper.")
     assert "p2" in two or two.startswith("fut_two stands for the result of read_paper.")
     assert note.startswith(("Saved: ", "fut_note stands for the result of save_note."))

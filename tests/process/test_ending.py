@@ -130,16 +130,24 @@ async def test_it_ends_when_the_client_stops_listening_and_speaking(tmp_path: Pa
         assert await gateway.ended() == 0
 
 
-async def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
+async def test_further_signals_change_nothing(tmp_path: Path) -> None:
     async with started(tmp_path, {"stubborn": stubborn(tmp_path / "pids")}) as gateway:
         await gateway.initialize()
         await gateway.request("tools/list")
         gateway.family()
         terminate(gateway)
         await gateway.logged("stopping")
-        interrupt(gateway)
-        terminate(gateway)
-        assert await gateway.ended() == 0
+        async with anyio.create_task_group() as tasks:
+
+            async def signal_on_and_on() -> None:
+                while True:
+                    interrupt(gateway)
+                    terminate(gateway)
+                    await anyio.sleep(0.003)
+
+            tasks.start_soon(signal_on_and_on)
+            assert await gateway.ended() == 0
+            tasks.cancel_scope.cancel()
 
 
 async def test_answers_that_are_ready_are_written_before_it_ends(tmp_path: Path) -> None:

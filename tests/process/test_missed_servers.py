@@ -41,13 +41,16 @@ async def test_a_server_that_never_came_up_holds_up_the_first_start_only(tmp_pat
     async with started(tmp_path, servers(gate)) as gateway:
         shown, first_handshake_s, first_s = await first_list(gateway)
         assert "echo" in shown
+    sooner_s: list[tuple[float, float]] = []
+    for _ in range(2):  # a busy machine may be slow at one of them
+        async with started(tmp_path, servers(gate)) as gateway:
+            shown_again, handshake_s, again_s = await first_list(gateway)
+            assert shown_again == shown
+            sooner_s.append((first_handshake_s - handshake_s, first_s - again_s))
+    assert any(handshake_s > 1 and both_s > 4 for handshake_s, both_s in sooner_s), "it should be 2 and 8 s"
     async with started(tmp_path, servers(gate)) as gateway:
-        shown_again, handshake_s, again_s = await first_list(gateway)
-        assert shown_again == shown
-        # 2 s less for the handshake and 8 s less for both; the rest is for a machine that is slow at one of them.
-        assert first_handshake_s - handshake_s > 1
-        assert first_s - again_s > 4
-
+        await gateway.initialize()
+        assert await names(gateway) == shown
         gate.unlink()
         await _until_told(gateway, "notifications/tools/list_changed")
         assert await names(gateway) == {*shown, "say"}

@@ -98,7 +98,9 @@ async def test_what_was_printed_and_not_flushed_does_not_reach_the_client_at_the
 async def test_every_line_is_one_message_whatever_the_values_hold(tmp_path: Path) -> None:
     async with started(tmp_path, {"toy": toy()}) as gateway:
         await gateway.initialize()
-        numbers = [await gateway.start_call("echo", {"text": "a\r\nb\u2028c\n{}"}) for _ in range(5)]
+        numbers = [
+            await gateway.start_call("echo", {"text": "a\r\nb\u2028c\n{}", "_wait_s": LIMIT_S}) for _ in range(5)
+        ]
         answers = [await gateway.answer(number) for number in numbers]
         gateway.close_stdin()
         assert await gateway.rest() == []

@@ -38,7 +38,7 @@ def text_in(response: httpx2.Response) -> str:
 
 async def test_a_request_without_its_length_is_served_as_well(gateway: Place) -> None:
     async with gateway.http() as http:
-        message, headers = http.modern("echo", {"text": "in parts"})
+        message, headers = http.modern("echo", {"text": "in parts", "_wait_s": LIMIT_S})
         body = json.dumps(message).encode()
 
         async def parts() -> AsyncGenerator[bytes]:
@@ -50,7 +50,7 @@ async def test_a_request_without_its_length_is_served_as_well(gateway: Place) ->
 
 async def test_a_name_that_comes_twice_is_refused_and_says_so(gateway: Place) -> None:
     async with gateway.http() as http:
-        message, headers = http.modern("echo", {"text": "x"})
+        message, headers = http.modern("echo", {"text": "x", "_wait_s": LIMIT_S})
         twice = [*headers.items(), ("mcp-name", "append")]
         refused = await post(http, json.dumps(message), twice)
         assert refused.status_code == 400
@@ -62,7 +62,7 @@ async def test_a_name_that_comes_twice_is_refused_and_says_so(gateway: Place) ->
 @pytest.mark.parametrize("header", ["mcp-method", "mcp-name", "mcp-protocol-version"])
 async def test_headers_that_say_something_else_than_the_message_are_refused(gateway: Place, header: str) -> None:
     async with gateway.http() as http:
-        message, headers = http.modern("echo", {"text": "x"})
+        message, headers = http.modern("echo", {"text": "x", "_wait_s": LIMIT_S})
         for changed in ({**headers, header: "other"}, {k: v for k, v in headers.items() if k != header}):
             refused = await post(http, json.dumps(message), changed)
             assert refused.status_code == 400
@@ -79,7 +79,7 @@ async def test_half_a_character_is_answered_with_what_is_wrong(gateway: Place) -
 
 async def test_errors_have_the_status_of_their_code(gateway: Place) -> None:
     async with gateway.http() as http:
-        message, headers = http.modern("echo", {"text": "x"})
+        message, headers = http.modern("echo", {"text": "x", "_wait_s": LIMIT_S})
         message["method"] = "no/such/method"
         missing = await post(http, json.dumps(message), {**headers, "mcp-method": "no/such/method"})
         assert missing.status_code == 404
@@ -165,7 +165,7 @@ async def test_a_refused_call_leaves_the_wait_of_later_ones_as_it_is(gateway: Pl
 
 async def test_a_chunked_body_that_claims_a_length_is_bounded_as_well(gateway: Place) -> None:
     async with gateway.http() as http:
-        message, headers = http.modern("echo", {"text": "through"})
+        message, headers = http.modern("echo", {"text": "through", "_wait_s": LIMIT_S})
         head = {**BOTH, "host": "localhost", **headers, "content-length": "5", "transfer-encoding": "chunked"}
         lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
         async with await connected(http) as stream:

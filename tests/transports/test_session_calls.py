@@ -107,7 +107,7 @@ def _answer_to(question: Json, result: Json) -> Json:
 
 async def test_what_is_answered_at_once_is_one_json_document_of_the_session(url: str, patient: None) -> None:
     async with _session(url) as http:
-        message = http.call_message("echo", {"text": "ß\u2028漢"})
+        message = http.call_message("echo", {"text": "ß\u2028漢", "_wait_s": LIMIT_S})
         response = await http.post(message)
         assert response.status_code == 200
         assert response.headers["content-type"] == "application/json"
