@@ -9,6 +9,10 @@ VALUE_WITHIN_S = 15.0
 """How long a call may take whose value is wanted."""
 
 
+PAUSE_S = 2.0
+"""For how long a busy machine may hold up any process, which what it did the minute before says nothing of."""
+
+
 def bound_s(seconds: float) -> float:
     """The promised time, stretched by as much as the machine has more to do than cores to do it."""
     try:

@@ -120,7 +120,7 @@ async def test_a_process_whose_client_goes_in_the_middle_of_a_question_ends(tmp_
                 pass
         gateway.family()
         gateway.close_stdin()
-        await gateway.ended(within_s=LIMIT_S)
+        await gateway.ended()
 
 
 async def ready(gateway: RawGateway) -> None:

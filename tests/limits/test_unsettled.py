@@ -27,7 +27,7 @@ async def held(gateway: GatewayClient, scope: str | None = None) -> str:
 
 
 async def test_a_call_over_the_limit_of_all_scopes_is_refused_in_words() -> None:
-    async with limited(cap_s=0.2, max_unsettled_total=2) as gateway:
+    async with limited(cap_s=2, max_unsettled_total=2) as gateway:
         tokens = [await held(gateway, scope) for scope in ("one", "two")]
         message = error_of(await gateway.call("echo", scope="three", text="x"))
         assert message.startswith("not started: 2 futures are unsettled already in all")

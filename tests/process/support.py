@@ -20,7 +20,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import psutil
 
-from tests.bounds import bound_s, with_wait
+from tests.bounds import PAUSE_S, bound_s, with_wait
 
 LIMIT_S = 20.0
 """The bound of everything that could hang."""
@@ -233,15 +233,15 @@ class RawGateway:
         with anyio.fail_after(bound_s(LIMIT_S)):
             return await anyio.to_thread.run_sync(self._process.wait, abandon_on_cancel=True)
 
-    async def ended(self, within_s: float = ENDS_WITHIN_S) -> int:
+    async def ended(self) -> int:
         """Its exit code; it fails when anything of the family is left after the time that it has."""
         start = time.monotonic()
         code = await self.exit_code()
         while left := alive(self._family.values()):
-            assert time.monotonic() - start < bound_s(within_s), f"still there: {left}"
+            assert time.monotonic() - start < bound_s(ENDS_WITHIN_S) + PAUSE_S, f"still there: {left}"
             await anyio.sleep(0.01)
         took_s = time.monotonic() - start
-        assert took_s < bound_s(within_s), f"it took {took_s:.2f} s"
+        assert took_s < bound_s(ENDS_WITHIN_S) + PAUSE_S, f"it took {took_s:.2f} s"
         return code
 
     def kill(self) -> None:

@@ -17,7 +17,7 @@ import pytest
 from asyncfc_mcp.config.models import StdioEntry
 from asyncfc_mcp.downstream.links.guardian import NAME
 from asyncfc_mcp.downstream.links.process import spawn
-from tests.bounds import bound_s
+from tests.bounds import PAUSE_S, bound_s
 from tests.harness import TOY, toy
 from tests.process.support import LIMIT_S, RawGateway, alive, started
 from tests.process.test_ending import NPM, stubborn
@@ -59,7 +59,7 @@ def servers(gateway: RawGateway) -> list[psutil.Process]:
 async def gone(processes: list[psutil.Process]) -> None:
     start = time.monotonic()
     while left := alive(processes):
-        assert time.monotonic() - start < bound_s(GONE_WITHIN_S), f"still there: {left}"
+        assert time.monotonic() - start < bound_s(GONE_WITHIN_S) + PAUSE_S, f"still there: {left}"
         await anyio.sleep(0.01)  # they are no children of ours, so nothing tells
 
 

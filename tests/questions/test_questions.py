@@ -172,7 +172,7 @@ async def test_answers_that_nobody_asked_for_go_to_the_server() -> None:
 
 
 async def test_a_late_answer_is_told_that_its_call_is_over() -> None:
-    async with running(client_options=User().options, input_timeout_s=1) as gateway:
+    async with running(client_options=User().options, input_timeout_s=3) as gateway:
         session = gateway.client.session
         arguments = {"method": "elicitation/create", "params": FORM}
         shown = await session.call_tool("ask", arguments, allow_input_required=True)
@@ -180,7 +180,7 @@ async def test_a_late_answer_is_told_that_its_call_is_over() -> None:
         (future,) = gateway.app.gateway.table
         with anyio.fail_after(LIMIT_S):
             await future.settled.wait()
-        assert "nobody answered within 1 s" in json.dumps(future.outcome.result if future.outcome else None)
+        assert "nobody answered within 3 s" in json.dumps(future.outcome.result if future.outcome else None)
         with pytest.raises(MCPError, match="requestState"):
             await session.call_tool("ask", arguments, request_state=shown.request_state)
 

@@ -147,7 +147,7 @@ async def test_a_call_that_was_cancelled_by_its_client_stays_so() -> None:
 async def test_a_call_that_never_reached_its_server_gives_its_key_back() -> None:
     async with running(
         {"toy": toy(tools={**TOOLS, "put": {"mode": "sync", "writes": ["x"]}, "steps": {"writes": ["x"]}})},
-        await_cap_s=0.2,
+        await_cap_s=4,
     ) as client:
         await client.call("steps", key="a", _wait_s=0)
         put = {"key": "k", "value": "v"}

@@ -97,7 +97,7 @@ async def test_a_call_at_work_is_outcome_unknown_and_a_pending_one_was_not_start
             assert "failed (outcome_unknown)" in await awaited(gateway, running)
             assert "failed (not_started)" in await awaited(gateway, pending)
             assert "failed (not_started)" in await awaited(gateway, needs_it)
-            assert "asyncfc/delivered" not in str(await gateway.call("say", value="hello"))
+            assert "asyncfc/delivered" not in str(await gateway.call("say", value="hello", _wait_s=LIMIT_S))
         assert book.executed == ["write a 1", "say hello"]
 
 

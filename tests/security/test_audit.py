@@ -17,7 +17,7 @@ import pytest
 from asyncfc_mcp.app import App
 from asyncfc_mcp.config.load import load_file
 from asyncfc_mcp.gateway.flows.auditing import AuditLine, AuditLog
-from tests.harness import LIMIT_S, running, text_of
+from tests.harness import LIMIT_S, running
 from tests.questions.support import User
 from tests.security.support import Shifty, audited
 from tests.transports.support import Place, serving, token, value
@@ -98,7 +98,7 @@ async def test_a_log_that_cannot_be_written_warns_once_and_stops_nothing(
     async with running(two(tmp_path), state_folder=tmp_path) as gateway:
         token = await gateway.named("notes_say")
         for _ in range(2):
-            assert text_of(await gateway.call("web_relay", text=token)) == "said"
+            assert await gateway.text("web_relay", text=token) == "said"
     assert len([one for one in logged if one["event"] == "audit_not_written"]) == 1
 
 

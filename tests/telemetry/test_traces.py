@@ -297,7 +297,9 @@ async def test_a_call_that_its_client_does_not_sample_is_not_recorded_and_passed
 ) -> None:
     async with traced(tmp_path, collector.environment) as gateway:
         meta = {"traceparent": f"00-{TRACES[0]}-{SPAN}-00"}
-        number = await gateway.start_request("tools/call", {"name": "parent", "_meta": meta, "arguments": {}})
+        number = await gateway.start_request(
+            "tools/call", {"name": "parent", "_meta": meta, "arguments": {"_wait_s": 10}}
+        )
         said = text_of(await gateway.answer(number))
         await gateway.text("echo", text="hi")
         await collector.span("call echo")
