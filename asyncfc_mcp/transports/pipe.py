@@ -152,7 +152,7 @@ class Outbox:
             while (line := self._lines.get()) is not None:
                 _write_whole(self._sink, line)
                 self.backlog.take(len(line))
-        except OSError:
+        except (OSError, ValueError):  # ValueError: it was closed, by who does not wait for this thread any more
             self._lose_client()
 
     def _lose_client(self) -> None:

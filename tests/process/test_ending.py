@@ -143,7 +143,7 @@ async def test_further_signals_change_nothing(tmp_path: Path) -> None:
                 while True:
                     interrupt(gateway)
                     terminate(gateway)
-                    await anyio.sleep(0.003)
+                    await anyio.sleep(0.05)
 
             tasks.start_soon(signal_on_and_on)
             assert await gateway.ended() == 0

@@ -18,6 +18,7 @@ import pytest
 from mcp.shared.message import SessionMessage
 
 from asyncfc_mcp.transports.incoming import Incoming
+from asyncfc_mcp.transports.pipe import Outbox
 from asyncfc_mcp.transports.stdio import client_streams
 from tests.harness import LIMIT_S
 from tests.transports.support import ignore
@@ -121,6 +122,20 @@ async def test_the_end_of_the_input_ends_the_messages(kind: Callable[[], Any]) -
                 os.close(writes)
             with anyio.fail_after(LIMIT_S):
                 assert numbers([item async for item in incoming]) == [1, 2]
+
+
+async def test_who_does_not_wait_for_what_is_still_written_may_close_where_it_goes() -> None:
+    with pipes() as (_, sink, _, reads):
+        gone = anyio.Event()
+        outbox = Outbox(sink, gone.set)
+        for _ in range(2):  # the first may be on its way already, and arrive
+            outbox.put(b"x" * 1_000_000)
+        outbox.close(0)
+        sink.close()
+        with anyio.fail_after(LIMIT_S):
+            while await anyio.to_thread.run_sync(os.read, reads, 1 << 16):
+                pass
+            await gone.wait()
 
 
 async def test_a_client_that_reads_no_more_ends_the_messages() -> None:
