@@ -18,6 +18,8 @@ from benchmarks.overhead.server import BLOB, ECHO, FINISH
 TEXT = "hello"
 WAIT_S = 25.0
 CALL_LIMIT_S = 30.0
+LONGEST_FINISH_S = 1.0
+"""A machine that is held up for longer than a call takes has its value before its token may leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,20 @@ async def _token_ms(opened: Opened, seconds: float) -> float:
 
     Its future is awaited off the clock, so that nothing is attached to the next answer.
     """
-    started = time.perf_counter()
-    result = await _call(opened, FINISH, seconds=seconds)
-    took_ms = (time.perf_counter() - started) * 1000
-    await _awaited(opened, token_of(result))
+    token, took_ms = await _token(opened, seconds)
+    await _awaited(opened, token)
     return took_ms
+
+
+async def _token(opened: Opened, seconds: float) -> tuple[str, float]:
+    """The token of a call that takes its time, and how many ms it took; a longer call where the value came first."""
+    while True:
+        started = time.perf_counter()
+        result = await _call(opened, FINISH, seconds=seconds)
+        took_ms = (time.perf_counter() - started) * 1000
+        if "asyncfc/future" in (result.meta or {}) or seconds >= LONGEST_FINISH_S:
+            return token_of(result), took_ms
+        seconds = max(2 * seconds, 0.02)
 
 
 async def _awaited(opened: Opened, token: str) -> CallToolResult:
@@ -172,9 +183,11 @@ async def wake(opened: Opened, size: Size) -> Figures:
 
 
 async def _late_ms(opened: Opened, seconds: float) -> float:
-    result = await _call(opened, FINISH, seconds=seconds)
     if opened.route.is_async:
-        result = await _awaited(opened, token_of(result))
+        token, _ = await _token(opened, seconds)
+        result = await _awaited(opened, token)
+    else:
+        result = await _call(opened, FINISH, seconds=seconds)
     # The server's clock is this machine's own.
     return (time.time_ns() - int(first_text(result))) / 1e6
 
