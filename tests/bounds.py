@@ -7,8 +7,6 @@ from typing import Any
 
 VALUE_WITHIN_S = 15.0
 """How long a call may take whose value is wanted."""
-
-
 PAUSE_S = 2.0
 """For how long a busy machine may hold up any process, which what it did the minute before says nothing of."""
 

@@ -101,7 +101,7 @@ class GatewayClient:
         return f"fut_{name}"
 
     async def settle(self, *tokens: str, scope: str | None = None) -> None:
-        """Await futures as often as that takes."""
+        """Await these futures, or all, as often as that takes."""
         with anyio.fail_after(bound_s(LIMIT_S)):
             while "Still unsettled" in await self.text("await_future", scope=scope, futures=list(tokens)):
                 pass

@@ -136,9 +136,13 @@ def test_a_good_model_solves_the_task_in_every_arm_and_is_counted_exactly() -> N
     assert through.prompt_tokens == 3 * PROMPT_TOKENS
     assert through.completion_tokens == 3 * COMPLETION_TOKENS
     assert (through.futures, through.calls) == (5, 6)
-    assert sync.wall_s > 1, "the five pages one after another"
     strange = (through.made_up, through.useless_polls, through.unread, through.broken_calls, through.polls)
     assert strange == (0, 0, 0, 0, 0)
+
+
+def test_parallel_calls_take_less_time_than_one_after_another() -> None:
+    tries = (play(good, "sync", "parallel") for _ in range(3))  # a busy machine may hold up one of them
+    assert any(sync.wall_s > parallel.wall_s for sync, parallel in tries)
 
 
 def test_values_made_up_for_pending_futures_are_each_counted_once() -> None:

@@ -91,10 +91,11 @@ async def test_an_answer_that_is_an_error_as_well_is_an_error(era: str) -> None:
 async def test_a_connection_is_used_again_after_a_stream(era: str) -> None:
     with anyio.fail_after(30):
         async with eras_over_http(era) as server, connected(server) as connection:
-            for _ in range(10):
+            for _ in range(30):
                 await connection.call_tool("as_events", {})
-            # the end of a stream may come later than the next call
-            assert len({call["x-port"] for call in await calls_of(connection, "as_events")}) < 10
+            ports = [call["x-port"] for call in await calls_of(connection, "as_events")]
+            # now and then the end of a stream comes later than the next call, on a busy machine for a while
+            assert min(len(set(ports[first : first + 10])) for first in (0, 10, 20)) < 5
 
 
 async def test_a_server_with_sessions_may_answer_what_it_was_asked_to_cancel(tmp_path: Path) -> None:

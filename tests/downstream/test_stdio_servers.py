@@ -112,8 +112,10 @@ async def test_a_server_that_exits_in_a_call_loses_all_calls_at_once_and_comes_b
             async with anyio.create_task_group() as tasks:
                 for tool in ("never", "never", "die"):
                     tasks.start_soon(call, tool)
+            start = time.monotonic()
             assert (await connection.call_tool("echo", {"again": 1})).text == '{"again": 1}'
     assert sorted(lost) == ["die", "never", "never"]
+    assert time.monotonic() - start < bound_s(2) + PAUSE_S
 
 
 async def test_twenty_megabytes_arrive_in_linear_time() -> None:

@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ToolsListChanged
 from mcp_types import ToolListChangedNotification
 
-from tests.bounds import VALUE_WITHIN_S, bound_s
+from tests.bounds import PAUSE_S, VALUE_WITHIN_S, bound_s
 from tests.harness import FREE, LIMIT_S, Era, running, text_of, toy
 
 pytestmark = pytest.mark.anyio
@@ -47,8 +47,8 @@ async def test_a_token_is_in_hand_soon_after_the_inline_wait() -> None:
     async with running(inline_wait_s=0.3) as gateway:
         began = time.monotonic()
         await gateway.token("hold", key="a")
-        # how soon, benchmarks/overlap.py measures: a busy machine may take any time
-        assert time.monotonic() - began >= 0.3
+        # The bound is wide, because the machine may be busy; benchmarks/overlap.py measures it.
+        assert 0.3 <= time.monotonic() - began < bound_s(2) + PAUSE_S
 
 
 async def test_the_mode_async_gives_a_token_at_once() -> None:

@@ -76,6 +76,17 @@ async def serving(gateway: RawGateway) -> None:
     await gateway.request("tools/list")
 
 
+async def ignores(process: psutil.Process, number: signal.Signals) -> None:
+    """Wait until a signal is nothing to that process, as the kernel says; it says so on Linux alone."""
+    status = Path(f"/proc/{process.pid}/status")
+    with anyio.fail_after(LIMIT_S):
+        while status.exists():
+            (mask,) = re.findall(r"SigIgn:\s+(\w+)", status.read_text())
+            if int(mask, 16) >> (number - 1) & 1:
+                return
+            await anyio.sleep(0.01)
+
+
 async def there(file: Path) -> None:
     with anyio.fail_after(LIMIT_S):
         while not (file.exists() and file.read_text()):  # noqa: ASYNC110  nothing tells when a file appears
@@ -94,17 +105,6 @@ async def test_stubborn_and_frozen_servers_and_their_children_go_with_a_killed_g
         family = await killed(gateway)
         assert len(family) == 6
         await gone(family)
-
-
-async def ignores(process: psutil.Process, number: signal.Signals) -> None:
-    """Wait until a signal is nothing to that process, as the kernel says; it says so on Linux alone."""
-    status = Path(f"/proc/{process.pid}/status")
-    with anyio.fail_after(LIMIT_S):
-        while status.exists():
-            (mask,) = re.findall(r"SigIgn:\s+(\w+)", status.read_text())
-            if int(mask, 16) >> (number - 1) & 1:
-                return
-            await anyio.sleep(0.01)
 
 
 async def test_signals_to_the_guardian_do_not_keep_it_from_its_work(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ async def test_a_name_that_comes_twice_is_refused_and_says_so(gateway: Place) ->
 @pytest.mark.parametrize("header", ["mcp-method", "mcp-name", "mcp-protocol-version"])
 async def test_headers_that_say_something_else_than_the_message_are_refused(gateway: Place, header: str) -> None:
     async with gateway.http() as http:
-        message, headers = http.modern("echo", {"text": "x", "_wait_s": LIMIT_S})
+        message, headers = http.modern("echo", {"text": "x"})
         for changed in ({**headers, header: "other"}, {k: v for k, v in headers.items() if k != header}):
             refused = await post(http, json.dumps(message), changed)
             assert refused.status_code == 400
@@ -79,7 +79,7 @@ async def test_half_a_character_is_answered_with_what_is_wrong(gateway: Place) -
 
 async def test_errors_have_the_status_of_their_code(gateway: Place) -> None:
     async with gateway.http() as http:
-        message, headers = http.modern("echo", {"text": "x", "_wait_s": LIMIT_S})
+        message, headers = http.modern("echo", {"text": "x"})
         message["method"] = "no/such/method"
         missing = await post(http, json.dumps(message), {**headers, "mcp-method": "no/such/method"})
         assert missing.status_code == 404

@@ -76,7 +76,7 @@ async def ask_then_work(call: Call) -> Json:
     name = call.answered("user_name", "name")
     if name is None:
         return asks(user_name=question("What is your name?", name=STRING))
-    await anyio.sleep(4 * WORK_S)
+    await anyio.sleep(4 * WORK_S)  # longer than its inline wait
     return text(f"Worked for {name}.")
 
 
