@@ -6,12 +6,14 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import psutil
 import pytest
 from anyio.streams.text import TextReceiveStream
 from click.testing import CliRunner, Result
@@ -254,12 +256,20 @@ def test_seconds_are_a_number(caller: Caller, option: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
 
 
+def until_blocked(process: subprocess.Popen[str]) -> None:
+    """Wait until it waits: Python heeds no signal that comes between its last look for one and a read that blocks."""
+    end = time.monotonic() + bound_s(20)
+    while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
+        assert time.monotonic() < end
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
 def test_ctrl_c_ends_a_command_that_reads_its_arguments(caller: Caller) -> None:
     command = [sys.executable, "-c", READS, "call", "--config", str(caller.file), "echo", "--args", "-"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "reading\n"
+        until_blocked(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(bound_s(20)) == 1
 
